@@ -1,0 +1,1 @@
+"""Features and network: window in, finding out. Pure, no I/O but reading weights."""

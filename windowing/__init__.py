@@ -1,0 +1,1 @@
+"""Chunks in, windows out: order, gaps, rings, resampling. Pure, no I/O."""
