@@ -1,0 +1,74 @@
+"""The alarms that are active on one bed, and the events that start, update and end them."""
+
+import msgspec
+
+from alarms.alarm import PRIORITY, AlarmEvent, Kind, Phase, State, alarm_id, event_id
+
+
+class Ledger:
+    """At most one active alarm of a kind. Every change becomes an event in ``events``, in the order it was made."""
+
+    def __init__(self, bed: str, model: str) -> None:
+        self.bed = bed
+        self.model = model
+        self.epoch = 0
+        self.sent_at = 0.0
+        self.active: dict[Kind, AlarmEvent] = {}
+        self.events: list[AlarmEvent] = []
+
+    def start(
+        self, kind: Kind, onset: int, at: int, text: str, value: float | None = None, limit: float | None = None
+    ) -> None:
+        """Begin an alarm of ``kind``, which must not be active, with its condition since sample ``onset``."""
+        if kind in self.active:
+            raise ValueError(f"{kind} is already active since {self.active[kind].onset}, cannot start at {at}")
+        alarm = alarm_id(self.bed, self.epoch, kind, onset)
+        event = AlarmEvent(
+            id=alarm,
+            event=event_id(alarm, Phase.START, at),
+            bed=self.bed,
+            epoch=self.epoch,
+            kind=kind,
+            priority=PRIORITY[kind],
+            phase=Phase.START,
+            state=State.ACTIVE,
+            onset=onset,
+            at=at,
+            text=text,
+            value=value,
+            limit=limit,
+            sent_at=self.sent_at,
+            model=self.model,
+        )
+        self.active[kind] = event
+        self.events.append(event)
+
+    def update(self, kind: Kind, at: int, text: str, value: float | None = None) -> None:
+        """Show another text and value of the active alarm of ``kind``."""
+        self.active[kind] = event = self._next(kind, Phase.UPDATE, State.ACTIVE, at, text, value)
+        self.events.append(event)
+
+    def end(self, kind: Kind, at: int, text: str | None = None, value: float | None = None) -> None:
+        """End the active alarm of ``kind``; without a ``text`` it ends with what it showed last."""
+        last = self.active[kind]
+        if text is None:
+            text, value = last.text, last.value
+        self.events.append(self._next(kind, Phase.END, State.INACTIVE, at, text, value))
+        del self.active[kind]
+
+    def end_all(self, at: int) -> None:
+        """End every active alarm, in the order in which they started."""
+        for kind in list(self.active):
+            self.end(kind, at)
+
+    def take(self) -> list[AlarmEvent]:
+        """The events since the last call."""
+        events, self.events = self.events, []
+        return events
+
+    def _next(self, kind: Kind, phase: Phase, state: State, at: int, text: str, value: float | None) -> AlarmEvent:
+        last = self.active[kind]
+        event = event_id(last.id, phase, at)
+        return msgspec.structs.replace(
+            last, event=event, phase=phase, state=state, at=at, text=text, value=value, sent_at=self.sent_at
+        )
