@@ -6,7 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 ANALYSIS_FS = 500  # Hz; everything behind the assembler runs at this rate
-BLOCK = 50  # samples (0.1 s); spans begin and end on this grid, so that nothing downstream sees how the stream was chunked
+BLOCK = (
+    50  # samples (0.1 s); spans begin and end on this grid, so that nothing downstream sees how the stream was chunked
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Span:
     @property
     def end(self) -> int:
         """Analysis sample index after the last column."""
-        return self.first + self.microvolts.shape[1]
+        return self.first + int(self.microvolts.shape[1])
 
 
 @dataclass(frozen=True)
