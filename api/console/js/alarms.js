@@ -1,0 +1,124 @@
+/** The book of alarms: events in, what stands now out. No page, no clock. */
+
+import { RANK } from "./words.js";
+
+/** Ended alarms that are kept for the list. */
+const KEEP_ENDED = 200;
+/** Event ids remembered against a second arrival; far more than a reconnect can repeat. */
+const KEEP_SEEN = 20000;
+const MS_PER_SAMPLE = 2;
+
+/**
+ * @typedef {object} AlarmEvent as it stands in the log, see alarms/alarm.py
+ * @property {string} id
+ * @property {string} event
+ * @property {string} bed
+ * @property {number} epoch
+ * @property {string} kind
+ * @property {import("./words.js").Priority} priority
+ * @property {string} phase
+ * @property {"active"|"latched"|"inactive"} state
+ * @property {number} onset
+ * @property {number} at
+ * @property {string} text
+ *
+ * @typedef {object} Alarm
+ * @property {string} id
+ * @property {string} bed
+ * @property {import("./words.js").Priority} priority
+ * @property {string} state
+ * @property {string} text
+ * @property {number} since Unix milliseconds of the onset
+ * @property {number|null} ended Unix milliseconds, null while it stands
+ * @property {number} round the reading of the log in which it was last named
+ */
+
+/** @param {string} id entry id `58-0` @returns {number} 58 */
+export function entryNumber(id) {
+  return Number.parseInt(id, 10) || 0;
+}
+
+/** @param {Alarm} a @param {Alarm} b Highest priority first, the newest first among equals. */
+export function byUrgency(a, b) {
+  return RANK[a.priority] - RANK[b.priority] || b.since - a.since || a.bed.localeCompare(b.bed);
+}
+
+export class AlarmBook {
+  constructor() {
+    /** @type {Map<string, Alarm>} */
+    this.standing = new Map();
+    /** @type {Alarm[]} newest first */
+    this.ended = [];
+    /** @type {Set<string>} */
+    this.seen = new Set();
+    /** Entry id to resume from. */
+    this.last = "0";
+    this.round = 0;
+    this.changed = true;
+  }
+
+  /**
+   * @param {string} entry entry id in the log
+   * @param {AlarmEvent} event
+   * @returns {Alarm|null} the alarm, if it has just become more urgent than it was: somebody must be told
+   */
+  take(entry, event) {
+    if (entryNumber(entry) > entryNumber(this.last)) this.last = entry;
+    const known = this.standing.get(event.id);
+    if (known !== undefined) known.round = this.round;
+    if (this.seen.has(event.event)) return null;
+    this.#remember(event.event);
+    this.changed = true;
+
+    const ended = event.phase === "end" || event.state === "inactive";
+    const alarm = {
+      id: event.id,
+      bed: event.bed,
+      priority: event.priority,
+      state: event.state,
+      text: event.text,
+      since: event.epoch + MS_PER_SAMPLE * event.onset,
+      ended: ended ? event.epoch + MS_PER_SAMPLE * event.at : null,
+      round: this.round,
+    };
+    if (ended) {
+      this.standing.delete(event.id);
+      this.ended.unshift(alarm);
+      this.ended.length = Math.min(this.ended.length, KEEP_ENDED);
+      return null;
+    }
+    this.standing.set(event.id, alarm);
+    return known === undefined || RANK[event.priority] < RANK[known.priority] ? alarm : null;
+  }
+
+  /**
+   * The log starts over (its newest entry lies before ours): read it from its beginning, and hold what stands until
+   * the new reading is through.
+   */
+  reread() {
+    this.last = "0";
+    this.round += 1;
+    this.seen.clear();
+  }
+
+  /** The new reading is through: what it did not name stands no more. */
+  settle() {
+    for (const [id, alarm] of this.standing) {
+      if (alarm.round !== this.round) {
+        this.standing.delete(id);
+        this.changed = true;
+      }
+    }
+  }
+
+  /** @returns {Alarm[]} what stands, most urgent first */
+  active() {
+    return [...this.standing.values()].sort(byUrgency);
+  }
+
+  /** @param {string} event */
+  #remember(event) {
+    this.seen.add(event);
+    if (this.seen.size > KEEP_SEEN) this.seen.delete(/** @type {string} */ (this.seen.values().next().value));
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * The alarm feed: speaks `/ws/alarms`, keeps the book complete over reconnects, and says whether the server is there.
+ */
+
+import { AlarmBook, entryNumber } from "./alarms.js";
+import { LiveSocket, socketUrl } from "./sockets.js";
+
+/** Heartbeat until the server has said its own. */
+const DEFAULT_HEARTBEAT_S = 2;
+const MISSED_HEARTBEATS = 2;
+
+/**
+ * @typedef {object} Inop
+ * @property {string} id
+ * @property {string} kind
+ * @property {string} text
+ * @property {number} since_ms
+ *
+ * @typedef {object} BedStatus
+ * @property {string} bed
+ * @property {string} connection
+ * @property {number|null} [hr_bpm]
+ * @property {boolean|null} [usable]
+ * @property {Record<string, string>} [quality]
+ * @property {{hr_low: number, hr_high: number}} [limits]
+ * @property {Inop[]} [inops]
+ *
+ * @typedef {object} Status
+ * @property {{cache: string, workers: number, ready: boolean}} service
+ * @property {BedStatus[]} beds
+ *
+ * @typedef {object} FeedPlan
+ * @property {string[]} protocols
+ * @property {(status: Status) => void} onStatus
+ * @property {(alarm: import("./alarms.js").Alarm) => void} onNews an alarm became more urgent
+ * @property {() => void} onUp
+ * @property {(reason: string) => void} onDown
+ * @property {() => void} onRefused
+ */
+
+export class AlarmFeed {
+  /** @param {FeedPlan} plan */
+  constructor(plan) {
+    this.plan = plan;
+    this.book = new AlarmBook();
+    this.heartbeatS = DEFAULT_HEARTBEAT_S;
+    /** Server's clock minus this machine's, milliseconds. */
+    this.clockOffset = 0;
+    this.lost = "";
+    this.behind = 0;
+    /** Entry number up to which we asked again and there was no more to be had. */
+    this.askedUpTo = 0;
+    this.socket = new LiveSocket({
+      url: () => socketUrl(`ws/alarms?since=${this.book.last}`),
+      protocols: plan.protocols,
+      silenceMs: () => 1000 * MISSED_HEARTBEATS * this.heartbeatS,
+      onMessage: (data) => this.#hear(JSON.parse(/** @type {string} */ (data))),
+      onDown: (reason) => {
+        const said = this.lost || reason;
+        this.lost = "";
+        plan.onDown(said);
+      },
+      onRefused: plan.onRefused,
+    });
+  }
+
+  /** @returns {number} Unix milliseconds by the server's clock */
+  now() {
+    return Date.now() + this.clockOffset;
+  }
+
+  /** @param {any} message */
+  #hear(message) {
+    if (typeof message.server_time === "number") this.clockOffset = message.server_time - Date.now();
+    switch (message.type) {
+      case "hello":
+        this.heartbeatS = message.heartbeat_s;
+        this.behind = 0;
+        this.plan.onUp();
+        break;
+      case "alarm": {
+        const news = this.book.take(message.id, message.event);
+        if (news !== null) this.plan.onNews(news);
+        break;
+      }
+      case "status":
+        this.plan.onStatus(message);
+        break;
+      case "heartbeat":
+        this.#compare(message.last_id);
+        break;
+      case "bye":
+        this.lost = `server says: ${message.reason}`;
+        break;
+      default:
+        throw new TypeError(`unknown message type ${JSON.stringify(message.type)} on /ws/alarms`);
+    }
+  }
+
+  /**
+   * Compares our place in the log with the server's. An older place there means that the log began anew; a newer one at
+   * two heartbeats running, that we missed something, or that the newest entries repeated older events: ask again, once.
+   *
+   * @param {string} lastId
+   */
+  #compare(lastId) {
+    const theirs = entryNumber(lastId);
+    const ours = entryNumber(this.book.last);
+    if (theirs === ours || (theirs > ours && theirs <= this.askedUpTo)) {
+      this.behind = 0;
+      this.book.settle();
+    } else if (theirs < ours && theirs > 0) {
+      this.book.reread();
+      this.askedUpTo = 0;
+      this.socket.reopen();
+    } else if (theirs > ours) {
+      this.behind += 1;
+      if (this.behind < 2) return;
+      this.askedUpTo = theirs;
+      this.socket.reopen();
+    }
+  }
+}

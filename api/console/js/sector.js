@@ -1,0 +1,157 @@
+/** One bed on the wall: a custom element with its trace, its rate and its words. */
+
+import { JitterBuffer } from "./jitter.js";
+import { LEADS, STARS, PRIORITY_WORD, connectionWord, pickLeads, qualityText, rateText, setText } from "./words.js";
+import { Sweep } from "./sweep.js";
+
+/** A bed whose frames stopped for this long is not live. */
+export const SILENT_MS = 2000;
+
+/** @type {Readonly<import("./feed.js").BedStatus>} */
+const UNKNOWN = Object.freeze({ bed: "", connection: "unreported" });
+
+export class BedSector extends HTMLElement {
+  constructor() {
+    super();
+    this.bed = "";
+    this.buffer = new JitterBuffer();
+    this.stale = true;
+    /** @type {import("./feed.js").BedStatus} */
+    this.status = UNKNOWN;
+    /** @type {import("./alarms.js").Alarm[]} */
+    this.alarms = [];
+    /** @type {string[]} names of the leads on screen */
+    this.shown = [];
+    this.slots = 0;
+  }
+
+  /** @param {string} bed */
+  setUp(bed) {
+    const template = /** @type {HTMLTemplateElement} */ (document.getElementById("sector-template"));
+    this.append(template.content.cloneNode(true));
+    const part = (/** @type {string} */ name) => /** @type {HTMLElement} */ (this.querySelector(name));
+    this.bed = bed;
+    this.dataset.bed = bed;
+    this.setAttribute("role", "group");
+    this.tabIndex = -1;
+    this.parts = {
+      alarm: part(".alarm"),
+      connection: part(".connection"),
+      traces: part(".traces"),
+      leads: /** @type {NodeListOf<HTMLElement>} */ (this.querySelectorAll(".lead")),
+      inops: part(".inops"),
+      hr: part(".hr"),
+      limits: part(".limits"),
+      quality: part(".quality"),
+    };
+    setText(part(".bed"), bed);
+    this.sweep = new Sweep(/** @type {HTMLCanvasElement} */ (this.querySelector("canvas")));
+    this.dataset.stale = "true";
+    this.render();
+  }
+
+  /** @returns {{width: number, height: number}} room for the traces, CSS pixels */
+  get room() {
+    const { traces } = /** @type {NonNullable<typeof this.parts>} */ (this.parts);
+    return { width: traces.clientWidth, height: traces.clientHeight };
+  }
+
+  /**
+   * @param {HTMLCanvasElement} grid
+   * @param {import("./sweep.js").Scale} scale
+   * @param {number} slots
+   * @param {string} ink
+   */
+  fit(grid, scale, slots, ink) {
+    this.slots = slots;
+    this.#chooseLeads();
+    this.sweep?.fit(grid, scale, slots, ink);
+  }
+
+  /** @param {import("./frames.js").WaveFrame} frame @param {number} now */
+  hear(frame, now) {
+    if (this.buffer.push(frame, now)) {
+      this.#chooseLeads();
+      this.sweep?.clear();
+    }
+    if (this.stale && this.buffer.heardAt === now) {
+      // What stood there was dimmed as old; undimmed it would pass for live.
+      this.buffer.position = this.buffer.start = frame.first;
+      this.buffer.running = false;
+      this.sweep?.clear();
+      this.#setStale(false);
+    }
+  }
+
+  /** @param {number} elapsedMs since the last animation frame */
+  draw(elapsedMs) {
+    if (this.stale) return;
+    this.buffer.advance(elapsedMs);
+    this.sweep?.draw(this.buffer);
+  }
+
+  /** @param {number} now performance.now() @param {boolean} connected whether the server is there */
+  check(now, connected) {
+    if (!this.stale && (!connected || now - this.buffer.heardAt > SILENT_MS)) this.#setStale(true);
+  }
+
+  /** @param {import("./feed.js").BedStatus|null} status null: the server names this bed no more, or is not there */
+  setStatus(status) {
+    this.status = status ?? UNKNOWN;
+    this.render();
+  }
+
+  /** @param {import("./alarms.js").Alarm[]} alarms what stands on this bed, most urgent first */
+  setAlarms(alarms) {
+    this.alarms = alarms;
+    this.render();
+  }
+
+  render() {
+    if (this.parts === undefined) return;
+    const { status, alarms, parts } = this;
+    const top = alarms[0];
+    const words = top === undefined ? "" : `${STARS[top.priority]} ${top.text}`.trim();
+    const rate = rateText(status);
+    const quality = qualityText(status, this.shown);
+    const inops = (status.inops ?? []).map((inop) => inop.text).join(" · ");
+    setText(parts.alarm, alarms.length > 1 ? `${words} +${alarms.length - 1}` : words);
+    setText(parts.connection, connectionWord(status.connection));
+    setText(parts.hr, rate);
+    setText(parts.limits, status.limits ? `${status.limits.hr_low}–${status.limits.hr_high}` : "");
+    setText(parts.quality, quality.text);
+    setText(parts.inops, inops);
+    this.#mark("priority", top?.priority ?? "none");
+    this.#mark("connection", status.connection);
+    this.#mark("signal", quality.good ? "good" : "poor");
+    this.#mark("rate", /\d/.test(rate) ? "known" : "unknown");
+    const alarmWords = top === undefined ? "no alarm" : `${PRIORITY_WORD[top.priority]} alarm ${top.text}`;
+    const label = `Bed ${this.bed}, ${alarmWords}, heart rate ${rate}, ${quality.text}, ${parts.connection.textContent} ${inops}`;
+    if (this.getAttribute("aria-label") !== label) this.setAttribute("aria-label", label);
+  }
+
+  /** @param {boolean} stale */
+  #setStale(stale) {
+    this.stale = stale;
+    this.#mark("stale", String(stale));
+  }
+
+  #chooseLeads() {
+    if (this.sweep === undefined || this.parts === undefined) return;
+    this.sweep.leads = pickLeads(this.buffer.leads, this.slots);
+    this.shown = this.sweep.leads.map((lead) => LEADS[lead]);
+    this.parts.leads.forEach((label, slot) => setText(label, this.shown[slot] ?? ""));
+    this.#mark("slots", String(this.slots));
+    this.render();
+  }
+
+  /** @param {string} name @param {string} value */
+  #mark(name, value) {
+    if (this.dataset[name] === value) return;
+    this.dataset[name] = value;
+    // All beds of a priority flash in step: a wall that twinkles is neither calm nor below 3 Hz.
+    if (name === "priority") for (const flash of this.getAnimations({ subtree: true })) flash.startTime = 0;
+  }
+}
+
+customElements.define("bed-sector", BedSector);
