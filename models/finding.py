@@ -19,6 +19,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         probabilities: class → probability; empty without a network.
         prediction_set: classes that cannot be ruled out; empty without a network.
         af_evidence: probability of AF in each second of the window; empty without a network.
+        sent_at: Unix milliseconds at which the monitor sent the samples that completed the window.
         model: what judged: ``NO_MODEL`` or the hash of the weights.
     """
 
@@ -32,5 +33,6 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     probabilities: dict[str, float] = {}
     prediction_set: tuple[str, ...] = ()
     af_evidence: tuple[float, ...] = ()
+    sent_at: float = 0.0
     model: str = NO_MODEL
     v: int = 1

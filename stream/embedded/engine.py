@@ -1,0 +1,93 @@
+"""The embedded engine: one worker reads the chunks, a second one stands by and takes over within seconds."""
+
+import asyncio
+import contextlib
+import logging
+
+import redis.asyncio as redis
+
+from stream.bed import BedConfig
+from stream.embedded.log import LEASE_MS, SEQ_BITS, EmbeddedLog, Keys, LeaseLostError, position_of
+from stream.engine import Message
+from stream.outflow import Outflow
+from stream.pump import Pump
+from stream.store import StoreWriter
+from stream.store_keys import connect
+
+log = logging.getLogger(__name__)
+
+READ_COUNT = 512
+READ_BLOCK_MS = 100
+MAX_WAITING = 4_096  # messages taken and not processed; the log keeps the others
+RETRY_S = 0.2
+
+
+class EmbeddedEngine:
+    """Runs the ward on a Valkey server.
+
+    Args:
+        url: ``redis://`` or ``unix://`` address of the server.
+        prefix: of all keys.
+        worker: this worker's name, unique among those of the ward.
+        config: how beds are watched.
+    """
+
+    def __init__(self, url: str, prefix: str, worker: str, config: BedConfig) -> None:
+        self._client = connect(url)
+        self._config = config
+        self._worker = worker
+        self._keys = Keys(prefix)
+        self._store = StoreWriter(self._client, prefix)
+        self._log = EmbeddedLog(self._client, self._store, self._keys, worker)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        try:
+            while True:
+                try:
+                    if await self._log.hold_lease():
+                        log.info("worker %s owns the ward", self._worker)
+                        await self._own()
+                except LeaseLostError as error:
+                    log.warning("%s; standing by", error)
+                except (redis.RedisError, OSError) as error:
+                    log.warning("the server does not answer: %s", error)
+                await asyncio.sleep(RETRY_S)
+        finally:
+            with contextlib.suppress(redis.RedisError, OSError):  # it may be gone already; the lease then runs out
+                await self._log.release_lease()
+            await self._client.aclose()
+
+    async def _own(self) -> None:
+        pump = Pump(self._worker, "embedded", self._log, Outflow(self._store), self._config)
+        tasks = [asyncio.create_task(work) for work in (pump.run(), self._read(pump), self._renew())]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        except asyncio.CancelledError:
+            with contextlib.suppress(redis.RedisError, OSError, LeaseLostError):  # a crash would lose nothing either
+                await pump.release([0])
+            raise
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _read(self, pump: Pump) -> None:
+        last = b"0-0"
+        while True:
+            if pump.waiting > MAX_WAITING:
+                await asyncio.sleep(READ_BLOCK_MS / 1000)
+                continue
+            answer = await self._client.xread({self._keys.chunks: last}, count=READ_COUNT, block=READ_BLOCK_MS)
+            for entry, fields in answer[0][1] if answer else ():
+                last = entry
+                position = position_of(entry)
+                pump.submit(Message(0, position, float(position >> SEQ_BITS), fields[b"v"]))
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE_MS / 4000)
+            if not await self._log.hold_lease():
+                raise LeaseLostError(f"worker {self._worker!r} no longer holds the lease")

@@ -1,0 +1,180 @@
+"""The ward core: all beds of one partition of the log. It knows no broker.
+
+Messages go in, in the order of the log; what must be kept, what is shown, checkpoints and the committable position
+come out. A crash at any point loses nothing: see ``stream.checkpoint``.
+"""
+
+import logging
+import zlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ecg.chunk import Chunk
+from stream.bed import Bed, BedConfig, Step
+from stream.checkpoint import BedCheckpoint, Entry, Ledger, decode_checkpoint
+from stream.engine import Batch, Message
+from stream.wire import CHUNKS, DeadLetter, decode_chunk
+from windowing.spans import ANALYSIS_FS
+
+log = logging.getLogger(__name__)
+
+CHECKPOINT_S = 3.0  # samples judged again after a crash, at most: about a second of work for fifty beds
+SILENT_MS = 20_000.0  # a bed that has sent nothing for this long must not keep the others' messages from being committed
+
+
+@dataclass
+class Progress:
+    """What a run of messages gave: the batch to keep, and what the screen and the counters want."""
+
+    batch: Batch = field(default_factory=Batch)
+    frames: list[tuple[str, bytes]] = field(default_factory=list)
+    steps: dict[str, Step] = field(default_factory=dict)
+
+
+@dataclass
+class _Seat:
+    bed: Bed
+    restored_position: int = -1  # messages up to here only refill the ring
+    position: int = -1
+    checkpoint_end: int = 0
+    checkpoint_epoch: int | None = None
+    received_at: float = 0.0
+    held: tuple[int, int, float] | None = None  # see BedCheckpoint
+    covered: list[Entry] = field(default_factory=list)  # messages that the checkpoint under way does not need
+
+
+class WardCore:
+    """The beds of one partition."""
+
+    def __init__(self, partition: int, config: BedConfig, checkpoints: Mapping[str, bytes]) -> None:
+        self.partition = partition
+        self._config = config
+        self._seats: dict[str, _Seat] = {}
+        self._ledger = Ledger()
+        self._position = -1
+        self.counters: Counter[str] = Counter()
+        for name, data in checkpoints.items():
+            checkpoint = decode_checkpoint(data)
+            seat = _Seat(Bed(name, config), checkpoint.position, checkpoint.position, held=checkpoint.held)
+            seat.bed.restore(checkpoint)
+            seat.checkpoint_end, seat.checkpoint_epoch = seat.bed.end, seat.bed.epoch
+            self._seats[name] = seat
+
+    @property
+    def beds(self) -> Mapping[str, Bed]:
+        """The beds by id."""
+        return {name: seat.bed for name, seat in self._seats.items()}
+
+    def received_at(self, bed: str) -> float:
+        """Unix milliseconds at which the log took the newest chunk of ``bed`` that was processed."""
+        return self._seats[bed].received_at
+
+    def process(self, messages: Sequence[Message]) -> Progress:
+        """Take messages in the order of the log."""
+        progress = Progress()
+        for message in messages:
+            try:
+                chunk = decode_chunk(message.value)
+                step = self._seat(chunk, message)
+            except ValueError as error:
+                self._set_aside(message, str(error), progress)
+                continue
+            except Exception as error:  # a defect of ours in one bed must not silence the others
+                log.exception("message %d of partition %d broke the core", message.position, message.partition)
+                self._set_aside(message, f"internal error: {error!r}", progress)
+                continue
+            if step is not None:
+                self._collect(chunk.bed, step, progress)
+        if messages:
+            self._position = messages[-1].position
+        return progress
+
+    def checkpoints_due(self) -> list[BedCheckpoint]:
+        """Checkpoints to be written now: of beds that went on for ``CHECKPOINT_S``, and of one that blocks the log."""
+        blocker = self._ledger.blocking(SILENT_MS)
+        if blocker is not None and self._position < self._seats[blocker].restored_position:
+            blocker = None  # its ring is still being refilled
+        if blocker is not None:
+            # What is left of it in the log goes, so its ring must be kept in the checkpoint.
+            self._seats[blocker].held = self._ledger.of(blocker)[-1].chunk
+        due = [name for name, seat in self._seats.items() if name == blocker or self._is_due(name, seat)]
+        return [self._checkpoint(name) for name in due]
+
+    def all_checkpoints(self) -> list[BedCheckpoint]:
+        """A checkpoint of every bed that went on: for an orderly hand-over."""
+        return [self._checkpoint(name) for name, seat in self._seats.items() if seat.position > seat.restored_position]
+
+    def confirm(self, checkpoints: Sequence[BedCheckpoint]) -> int | None:
+        """These checkpoints are written; the position below which the log is no longer needed, if that moved."""
+        for checkpoint in checkpoints:
+            seat = self._seats[checkpoint.bed]
+            self._ledger.release(seat.covered)
+            seat.covered = []
+        return self._ledger.finished()
+
+    def _seat(self, chunk: Chunk, message: Message) -> Step | None:
+        seat = self._seats.get(chunk.bed)
+        if seat is None:
+            seat = self._seats[chunk.bed] = _Seat(Bed(chunk.bed, self._config))
+        seat.received_at = message.received_at
+        if message.position <= seat.restored_position:
+            self.counters["refilled"] += 1
+            seat.bed.refill(chunk)
+            step = None
+        else:
+            step = seat.bed.push(chunk)
+            seat.position = message.position
+            self.counters["chunks"] += 1
+        self._ledger.add(
+            Entry(message.position, message.received_at, chunk.bed, (chunk.epoch, chunk.end, chunk.sent_at))
+        )
+        return step
+
+    def _set_aside(self, message: Message, reason: str, progress: Progress) -> None:
+        self._ledger.add(Entry(message.position, message.received_at, None))
+        if not self.counters["deadletters"]:
+            log.warning("message %d of partition %d set aside: %s", message.position, message.partition, reason)
+        self.counters["deadletters"] += 1
+        progress.batch.deadletters.append(
+            DeadLetter(
+                topic=CHUNKS,
+                partition=message.partition,
+                position=message.position,
+                reason=reason,
+                value=message.value,
+            )
+        )
+
+    def _collect(self, bed: str, step: Step, progress: Progress) -> None:
+        progress.batch.alarms += step.alarms
+        progress.batch.findings += step.findings
+        progress.frames += [(bed, frame) for frame in step.frames]
+        self.counters["alarms"] += len(step.alarms)
+        self.counters["findings"] += len(step.findings)
+        kept = progress.steps.setdefault(bed, Step())
+        kept.strips += step.strips
+        kept.alarms += step.alarms
+
+    def _is_due(self, name: str, seat: _Seat) -> bool:
+        if seat.position <= seat.restored_position:
+            return False
+        if seat.bed.epoch != seat.checkpoint_epoch:
+            return True
+        period = round(CHECKPOINT_S * ANALYSIS_FS)
+        # Beds that were all admitted at once must not all be written at once.
+        phase = zlib.crc32(name.encode()) % period
+        return (seat.bed.end + phase) // period > (seat.checkpoint_end + phase) // period
+
+    def _checkpoint(self, name: str) -> BedCheckpoint:
+        seat = self._seats[name]
+        seat.checkpoint_end, seat.checkpoint_epoch = seat.bed.end, seat.bed.epoch
+        entries = self._ledger.of(name)
+        needed = [entry.chunk for entry in entries if seat.bed.needs(entry.chunk)]
+        if seat.held is not None and seat.bed.needs(seat.held):
+            seat.covered = list(entries)
+            seat.held = max([seat.held, *needed])
+        else:
+            seat.covered = [entry for entry in entries if not seat.bed.needs(entry.chunk)]
+            seat.held = None
+        return seat.bed.checkpoint(seat.position, seat.held)

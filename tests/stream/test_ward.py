@@ -1,0 +1,132 @@
+"""The ward core over a log that is read again after crashes."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ecg.chunk import Chunk
+from ecg.synthetic import Script, SyntheticPatient
+from stream.bed import Bed, BedConfig
+from stream.checkpoint import encode_checkpoint
+from stream.engine import Message
+from stream.ward import SILENT_MS, WardCore
+from stream.wire import encode_chunk
+
+CONFIG = BedConfig(waves=False)
+STORIES = ("sinus(rate=80) 8s, asystole 7s, sinus(rate=70) 15s", "sinus(rate=75) 14s, brady(rate=36) 16s")
+
+
+def chunks_of(story: str, bed: str, seed: int = 3, step: int = 100) -> list[Chunk]:
+    patient = SyntheticPatient(Script.parse(story), seed)
+    return [
+        msgspec.structs.replace(chunk, final=False)
+        for chunk in patient.recording().chunks(bed, epoch=1_000_000, seconds=step / patient.fs, uv_per_bit=5.0)
+    ]
+
+
+@pytest.fixture(scope="module")
+def stories() -> list[Chunk]:
+    """Two beds' chunks in turns."""
+    return [chunk for pair in zip(*(chunks_of(s, f"b{i}") for i, s in enumerate(STORIES)), strict=True) for chunk in pair]
+
+
+def offline(chunks: list[Chunk]) -> tuple[list[str], list[bytes]]:
+    """Alarm events and findings that the chunks give without any crash."""
+    beds: dict[str, Bed] = {}
+    events, findings = [], []
+    for chunk in chunks:
+        step = beds.setdefault(chunk.bed, Bed(chunk.bed, CONFIG)).push(chunk)
+        events += [msgspec.json.encode(event) for event in step.alarms]
+        findings += [msgspec.json.encode(finding) for finding in step.findings]
+    return events, findings
+
+
+@dataclass
+class FakelessLog:
+    """A log as a list, with the position that was committed and the newest checkpoints: what a broker keeps."""
+
+    messages: list[Message]
+    committed: int = 0
+    checkpoints: dict[str, bytes] = field(default_factory=dict)
+    events: dict[str, bytes] = field(default_factory=dict)
+    findings: set[bytes] = field(default_factory=set)
+
+    def run(self, until: int, rng_lose_checkpoint: bool) -> None:
+        """Own the log from the committed position up to message ``until``, then die."""
+        core = WardCore(0, CONFIG, self.checkpoints)
+        for start in range(self.committed, until, 7):
+            run = self.messages[start : min(start + 7, until)]
+            progress = core.process(run)
+            for event in progress.batch.alarms:
+                data = msgspec.json.encode(event)
+                assert self.events.setdefault(event.event, data) == data, "one id, two contents"
+            self.findings |= {msgspec.json.encode(finding) for finding in progress.batch.findings}
+            due = core.checkpoints_due()
+            if rng_lose_checkpoint and start + 7 >= until:
+                return  # died between the alarms and the checkpoint
+            self.checkpoints |= {checkpoint.bed: encode_checkpoint(checkpoint) for checkpoint in due}
+            position = core.confirm(due)
+            if position is not None:
+                self.committed = position
+
+
+def log_of(chunks: list[Chunk], ms_per_message: float = 100.0) -> FakelessLog:
+    return FakelessLog(
+        [Message(0, n, ms_per_message * n, encode_chunk(chunk)) for n, chunk in enumerate(chunks)]
+    )
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(crashes=st.lists(st.tuples(st.integers(1, 299), st.booleans()), max_size=6))
+def test_crashes_anywhere_change_nothing(stories: list[Chunk], crashes: list[tuple[int, bool]]) -> None:
+    """Protects the promise of DESIGN.md: after any crashes the same alarms with the same ids and contents, none more."""
+    log = log_of(stories)
+    for until, lost in sorted(crashes):
+        if until > log.committed:
+            log.run(until, lost)
+    log.run(len(log.messages), False)
+    events, findings = offline(stories)
+    assert sorted(log.events.values()) == sorted(events)
+    assert log.findings == set(findings)
+
+
+def test_the_log_is_let_go_of(stories: list[Chunk]) -> None:
+    """Protects the log from growing for ever: the committed position trails by the ring and a checkpoint."""
+    log = log_of(stories)
+    log.run(len(log.messages), False)
+    behind_s = (len(log.messages) - log.committed) / 2 * 0.2
+    assert 10 <= behind_s <= 10 + 3 + 2, behind_s
+
+
+@pytest.mark.parametrize("crash_at", [110, 230, 236, 260])
+def test_a_silent_bed_neither_holds_the_log_nor_loses_its_ring(crash_at: int) -> None:
+    """Protects the others' commits from a bed that falls silent, and the silent bed's ring when it comes back."""
+    talker = chunks_of("sinus(rate=80) 60s", "talker")
+    silent = chunks_of("sinus(rate=70) 9s, asystole 8s, sinus(rate=70) 13s", "silent")
+    order = [chunk for pair in zip(talker[:50], silent[:50], strict=True) for chunk in pair]
+    order += talker[50:200]  # thirty seconds without the other
+    order += [chunk for pair in zip(talker[200:300], silent[50:150], strict=True) for chunk in pair]
+    log = log_of(order, ms_per_message=200.0)
+    log.run(100 + int(SILENT_MS / 200) + 40, False)
+    assert log.committed > 100, "the silent bed's chunks are still needed"
+    log.run(max(crash_at, log.committed + 1), False)
+    log.run(len(log.messages), False)
+    events, findings = offline(order)
+    assert sorted(log.events.values()) == sorted(events)
+    assert log.findings == set(findings)
+
+
+def test_what_cannot_be_read_is_set_aside(stories: list[Chunk]) -> None:
+    """Protects the stream from a message that is no chunk: it is counted with its reason, and the rest goes on."""
+    log = log_of(stories)
+    bad = [b"\xc1 no MessagePack", encode_chunk(msgspec.structs.replace(stories[0], fs=20))]
+    messages = [Message(0, n, 0.0, value) for n, value in enumerate([*bad, *(m.value for m in log.messages[:120])])]
+    core = WardCore(0, CONFIG, {})
+    progress = core.process(messages)
+    assert [letter.position for letter in progress.batch.deadletters] == [0, 1]
+    assert "20" in progress.batch.deadletters[1].reason
+    assert core.counters["deadletters"] == 2
+    assert core.counters["chunks"] == 120

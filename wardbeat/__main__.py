@@ -1,0 +1,5 @@
+"""``python -m wardbeat``."""
+
+from wardbeat.cli import app
+
+app()

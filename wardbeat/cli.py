@@ -1,0 +1,177 @@
+"""The command line."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from wardbeat.settings import Settings, SettingsError, load_settings
+
+app = typer.Typer(help="Watches every bed of a telemetry ward at once.", no_args_is_help=True, add_completion=False)
+topics_app = typer.Typer(help="The topics in Apache Kafka.", no_args_is_help=True)
+token_app = typer.Typer(help="Tokens for people and programs.", no_args_is_help=True)
+app.add_typer(topics_app, name="topics")
+app.add_typer(token_app, name="token")
+console = Console(stderr=True)
+
+EngineFlag = Annotated[str | None, typer.Option("--engine", help="kafka or embedded")]
+RecordsArgument = Annotated[list[Path], typer.Argument(help="records or folders of them")]
+
+
+def _settings(**flags: object) -> Settings:
+    try:
+        return load_settings(**flags)
+    except SettingsError as error:
+        console.print(f"[red]wrong setting:[/] {error}", highlight=False)
+        raise typer.Exit(2) from None
+
+
+def _fail(error: Exception) -> "typer.Exit":
+    console.print(f"[red]{type(error).__name__}:[/] {error}", highlight=False)
+    return typer.Exit(1)
+
+
+@app.command()
+def demo(
+    beds: Annotated[int, typer.Option(min=1, max=64, help="how many synthetic patients")] = 8,
+    kafka: Annotated[bool, typer.Option("--kafka", help="on Apache Kafka and Faust (needs Java 17 and Maven)")] = False,
+    seconds: Annotated[float | None, typer.Option("--for", min=5, help="end by itself, print one JSON line")] = None,
+    port: Annotated[int | None, typer.Option(help="of the console")] = None,
+) -> None:
+    """A small ward on parts that wardbeat starts by itself, and the page to open."""
+    from wardbeat.demo import run_demo
+
+    settings = _settings(port=port, engine="kafka" if kafka else "embedded")
+    raise typer.Exit(run_demo(settings, beds, seconds, console))
+
+
+@app.command()
+def worker(
+    engine: EngineFlag = None,
+    name: Annotated[str | None, typer.Option(help="this worker's name")] = None,
+    redis: Annotated[str | None, typer.Option(help="address of Redis or Valkey")] = None,
+    kafka: Annotated[str | None, typer.Option(help="bootstrap servers")] = None,
+) -> None:
+    """Watch beds: take chunks from the log, give findings and alarms."""
+    from wardbeat.services import run_worker
+
+    raise typer.Exit(run_worker(_settings(engine=engine, worker=name, redis=redis, kafka=kafka)))
+
+
+@app.command()
+def api(
+    host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
+    port: Annotated[int | None, typer.Option(help="port to listen on")] = None,
+    redis: Annotated[str | None, typer.Option(help="address of Redis or Valkey")] = None,
+) -> None:
+    """Serve REST, WebSockets and the console."""
+    from wardbeat.services import run_api
+
+    run_api(_settings(host=host, port=port, redis=redis))
+
+
+@app.command()
+def simulate(
+    beds: Annotated[int, typer.Option(min=1, max=1000, help="how many patients")] = 1,
+    script: Annotated[str | None, typer.Option(help="such as 'sinus 60s, af 90s, sinus 60s'")] = None,
+    out: Annotated[Path | None, typer.Option(help="write WFDB records here instead of feeding the ward")] = None,
+    seed: Annotated[int, typer.Option(help="of the first patient; the others follow")] = 1,
+    speed: Annotated[str, typer.Option(help="times real time, or max")] = "1",
+    loop: Annotated[bool, typer.Option(help="begin the script again when it ends")] = False,
+    engine: EngineFlag = None,
+) -> None:
+    """Synthetic patients, into the ward or into records with their true beats and rhythms."""
+    from wardbeat.feeding import simulate as run
+
+    _guard(lambda: run(_settings(engine=engine), beds, script, out, seed, _speed(speed), loop, console))
+
+
+@app.command()
+def replay(
+    records: RecordsArgument,
+    speed: Annotated[str, typer.Option(help="times real time, or max")] = "1",
+    engine: EngineFlag = None,
+) -> None:
+    """Feed recordings into the ward as if their patients lay there now, one bed a record."""
+    from wardbeat.feeding import replay as run
+
+    _guard(lambda: run(_settings(engine=engine), records, _speed(speed), console))
+
+
+@app.command()
+def watch(
+    url: Annotated[str, typer.Option(help="address of the API")] = "http://127.0.0.1:8080",
+    token: Annotated[str | None, typer.Option(envvar="WARDBEAT_TOKEN", help="as the demo prints it")] = None,
+    since: Annotated[str, typer.Option(help="the last entry you have seen; 0 is all that is kept")] = "0",
+    seconds: Annotated[float | None, typer.Option("--for", min=1, help="end by itself")] = None,
+    json_lines: Annotated[bool, typer.Option("--json", help="one JSON line an event")] = False,
+) -> None:
+    """The alarms in a terminal, over the WebSocket."""
+    from wardbeat.watch import watch as run
+
+    settings = _settings()
+    _guard(lambda: asyncio.run(run(url, token, settings.secret, since, seconds, json_lines, console)))
+
+
+@app.command()
+def analyze(
+    records: RecordsArgument,
+    json_lines: Annotated[bool, typer.Option("--json", help="one JSON line a record")] = False,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="records at once")] = 1,
+    beats: Annotated[str | None, typer.Option(help="take the beats from this annotation file, e.g. atr")] = None,
+    fs: Annotated[int | None, typer.Option(help="Hz, for files that do not say it")] = None,
+    hr_low: Annotated[int | None, typer.Option(help="lower rate limit")] = None,
+    hr_high: Annotated[int | None, typer.Option(help="upper rate limit")] = None,
+) -> None:
+    """What the ward would have said of recordings: the same core, offline."""
+    from wardbeat.analyze import analyze_files
+
+    settings = _settings(hr_low=hr_low, hr_high=hr_high)
+    failed = analyze_files(records, settings.beds(waves=False), json_lines, jobs, beats, fs, console)
+    raise typer.Exit(1 if failed else 0)
+
+
+@topics_app.command("create")
+def topics_create(kafka: Annotated[str | None, typer.Option(help="bootstrap servers")] = None) -> None:
+    """Create the topics with the partitions that the settings say; refuse topics of another shape."""
+    from wardbeat.services import create_topics
+
+    _guard(lambda: create_topics(_settings(kafka=kafka, engine="kafka"), console))
+
+
+@token_app.command("create")
+def token_create(
+    name: Annotated[str, typer.Argument(help="who it is for")],
+    role: Annotated[str, typer.Option(help="viewer, nurse or admin")] = "viewer",
+    days: Annotated[float, typer.Option(min=0.001, max=3650)] = 1.0,
+) -> None:
+    """A token signed with WARDBEAT_SECRET."""
+    from wardbeat.services import create_token
+
+    _guard(lambda: typer.echo(create_token(_settings(), name, role, days)))
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed <= 1000:
+        raise typer.BadParameter(f"--speed: expected a number above 0 and up to 1000, or max, got {text!r}")
+    return speed
+
+
+def _guard(work: Callable[[], Any]) -> None:
+    """Errors that a person can mend become one line; defects of ours keep their traceback."""
+    try:
+        work()
+    except (ValueError, OSError) as error:
+        raise _fail(error) from None
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,213 @@
+"""``wardbeat demo``: a small ward on parts that start by themselves."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from api.auth import issue_token
+from ecg.chunk import Chunk
+from ecg.synthetic import Script, SyntheticPatient
+from stream.embedded.server import ValkeyServer
+from stream.feed import FeedCounts, feed
+from wardbeat.feeding import now_ms, open_source, patient_chunks
+from wardbeat.probe import Probe, Report
+from wardbeat.settings import Settings
+
+# Every bed tells a story of its own; those that alarm do so within the first half minute, so that a short run shows it.
+STORIES = (
+    "sinus(rate=72) 120s",
+    "sinus(rate=78) 12s, af(rate=135) 60s, sinus(rate=76) 40s",
+    "sinus(rate=66) 14s, asystole 9s, sinus(rate=62) 60s",
+    "sinus(rate=84) 60s, pvc(rate=84) 60s",
+    "sinus(rate=70) 10s, brady(rate=38) 25s, sinus(rate=68) 60s",
+    "sinus(rate=74) 15s, sinus(rate=74)+leads_off(V1+V2) 12s, sinus(rate=74) 60s",
+    "sinus(rate=90) 20s, vt(rate=172) 10s, sinus(rate=95) 60s",
+    "flutter(rate=75) 60s, sinus(rate=80)+noise(150) 40s",
+)
+START_S = 60.0  # the first start compiles the kernels
+DRAIN_S = 20.0
+RESTART_S = 0.5
+
+
+class Part:
+    """A process of the demo, started again when it dies."""
+
+    def __init__(self, name: str, arguments: list[str], environment: dict[str, str], log: Path) -> None:
+        self.name = name
+        self._command = [sys.executable, "-m", "wardbeat", *arguments]
+        self._environment = environment
+        self._log = log
+        self.process = self._start()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        with self._log.open("ab") as log:
+            return subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
+
+    def watch(self, console: Console) -> None:
+        """Start it again if it has ended."""
+        code = self.process.poll()
+        if code is not None:
+            console.print(f"[yellow]{self.name} ended with {code}; starting it again[/] (log: {self._log})")
+            time.sleep(RESTART_S)
+            self.process = self._start()
+
+    def stop(self) -> None:
+        """End it in good order, or else by force."""
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def run_demo(settings: Settings, beds: int, seconds: float | None, console: Console) -> int:
+    """Run the demo until interrupted, or for ``seconds``; the exit code."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wardbeat-demo-")))
+        settings = _with_parts(settings, folder, stack, console)
+        environment = os.environ | {
+            "WARDBEAT_ENGINE": settings.engine,
+            "WARDBEAT_KAFKA": settings.kafka,
+            "WARDBEAT_REDIS": settings.redis,
+            "WARDBEAT_SECRET": settings.secret,
+            "WARDBEAT_PORT": str(settings.port),
+            "WARDBEAT_WORKER": "demo-worker",
+            "WARDBEAT_DATA_DIR": str(folder),
+        }
+        parts = []
+        for name in ("worker", "api"):
+            part = Part(name, [name], environment, folder / f"{name}.log")
+            stack.callback(part.stop)
+            parts.append(part)
+        url = f"http://127.0.0.1:{settings.port}"
+        token = issue_token(settings.secret, "demo", "nurse", 12 * 3600)
+        probe = Probe(settings, url, token)
+        with console.status("starting the worker and the API"):
+            _wait_until_up(url, parts, probe, folder)
+        if seconds is None:
+            link = f"{url}/#token={token}"
+            console.print("\nThe ward is running. Open this page:\n")
+            console.print(link, style=f"bold link {link}", soft_wrap=True, highlight=False)
+            console.print("\nCtrl-C ends it. Research use only.", highlight=False)
+            _run(settings, _monitors(beds), parts, console, None)
+            return 0
+        return _measured(settings, beds, seconds, parts, probe, console)
+
+
+def _with_parts(settings: Settings, folder: Path, stack: contextlib.ExitStack, console: Console) -> Settings:
+    valkey = stack.enter_context(ValkeyServer(folder / "valkey"))
+    update: dict[str, object] = {
+        "redis": valkey.url,
+        "secret": settings.secret or secrets.token_hex(32),
+        "port": settings.port if "port" in settings.model_fields_set else free_port(),
+    }
+    if settings.engine == "kafka":
+        from stream.kafka.broker import KafkaServer
+        from stream.kafka.topics import ensure_topics
+
+        with console.status("starting Apache Kafka (the first time its jars are fetched)"):
+            kafka = stack.enter_context(KafkaServer(folder / "kafka"))
+            asyncio.run(ensure_topics(kafka.bootstrap, settings.partitions, settings.replication))
+        update["kafka"] = kafka.bootstrap
+    return settings.model_copy(update=update)
+
+
+def _wait_until_up(url: str, parts: list[Part], probe: Probe, folder: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        for part in parts:
+            if part.process.poll() is not None:
+                text = (folder / f"{part.name}.log").read_text(errors="replace")[-2000:]
+                raise OSError(f"the {part.name} ended with {part.process.returncode} while starting:\n{text}")
+        if _answers(f"{url}/live") and probe.worker_is_up():
+            return
+        time.sleep(0.1)
+    logs = "\n".join((folder / f"{part.name}.log").read_text(errors="replace")[-1000:] for part in parts)
+    raise OSError(f"the ward was not up after {START_S:.0f} s:\n{logs}")
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _patients(beds: int) -> list[tuple[str, SyntheticPatient]]:
+    return [
+        (f"bed-{number + 1:02d}", SyntheticPatient(Script.parse(STORIES[number % len(STORIES)]), number + 1, loop=True))
+        for number in range(beds)
+    ]
+
+
+def _monitors(beds: int) -> list[Iterator[Chunk]]:
+    return [patient_chunks(patient, bed, now_ms()) for bed, patient in _patients(beds)]
+
+
+def _run(
+    settings: Settings,
+    monitors: list[Iterator[Chunk]],
+    parts: list[Part],
+    console: Console,
+    seconds: float | None,
+    sent: list[Chunk] | None = None,
+) -> FeedCounts:
+    stop = threading.Event()
+    previous = signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    source = open_source(settings)
+    began = time.monotonic()
+    with ThreadPoolExecutor(1) as thread:
+        kept = sent.append if sent is not None else lambda _: None
+        feeding = thread.submit(feed, monitors, source, stop=stop, sent=kept)
+        try:
+            while not feeding.done() and not stop.is_set():
+                if seconds is not None and time.monotonic() - began >= seconds:
+                    break
+                for part in parts:
+                    part.watch(console)
+                time.sleep(0.2)
+        except KeyboardInterrupt:
+            console.print("stopping", highlight=False)
+        finally:
+            stop.set()
+            counts = feeding.result()
+            source.close()
+            signal.signal(signal.SIGTERM, previous)
+    return counts
+
+
+def _measured(
+    settings: Settings, beds: int, seconds: float, parts: list[Part], probe: Probe, console: Console
+) -> int:
+    sent: list[Chunk] = []
+    with probe:
+        counts = _run(settings, _monitors(beds), parts, console, seconds, sent)
+        probe.drain(counts.chunks, DRAIN_S)
+    report: Report = probe.report(beds, seconds, sent, settings.beds(waves=False))
+    print(msgspec.json.encode(report).decode(), flush=True)
+    return 1 if report.lost or not report.alarms_delivered else 0
