@@ -82,6 +82,8 @@ class SyntheticPatient:
         self.script = Script.parse(script) if isinstance(script, str) else script
         self.fs = fs
         self.leads = tuple(LEADS[row] for row in self._rows)
+        if not self.script.segments:
+            raise ValueError("script: expected at least one segment, got none")
         self.uv_per_bit = UV_PER_BIT
         self.loop = loop
         at = bounds(self.script, fs)
@@ -199,6 +201,7 @@ class SyntheticPatient:
             return (0,)
         reach = int(self._heart.reach) + 1
         low, high = (first - reach) // self.n_samples, (first + self.fs + reach) // self.n_samples
+        # one round earlier as well: the T wave of a beat at its very end lies in the next
         return tuple(lap * self.n_samples for lap in range(max(0, low - 1), high + 1))
 
     def _levels(self, name: str, first: int, laps: tuple[int, ...]) -> list[tuple[Run, npt.NDArray[np.float64]]]:
