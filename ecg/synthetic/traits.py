@@ -77,7 +77,7 @@ def draw_traits(rng: np.random.Generator) -> Traits:
         pr_s=rng.uniform(0.14, 0.18),
         qtc_s=rng.uniform(0.38, 0.43),
         left_ectopic=bool(rng.random() < 0.5),
-        coupling=rng.uniform(0.52, 0.66),
+        coupling=rng.uniform(0.57, 0.70),
         f_wave_hz=rng.uniform(5.0, 7.5),
         f_wave_uv=rng.uniform(60, 140),
         atrial_rate=rng.uniform(280, 320),
