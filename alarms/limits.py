@@ -39,8 +39,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             ValueError: says which limit is wrong and quotes its value.
         """
         for name in ("hr_low", "hr_high", "hr_extreme_low", "hr_extreme_high"):
-            if not isinstance(getattr(self, name), int):
-                raise ValueError(f"{name}: expected a whole number, got {getattr(self, name)!r}")
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise ValueError(f"{name}: expected a whole number, got {value!r}")
         _within("hr_low", self.hr_low, HR_LOWEST, str(HR_LOWEST), self.hr_high - 1, "hr_high")
         _within("hr_high", self.hr_high, self.hr_low + 1, "hr_low", HR_HIGHEST, str(HR_HIGHEST))
         _within("hr_extreme_low", self.hr_extreme_low, HR_LOWEST, str(HR_LOWEST), self.hr_low - 1, "below hr_low")
@@ -53,7 +54,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def _within(name: str, value: float, low: float, low_name: str, high: float, high_name: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"{name}: expected a number, got {value!r}")
     if not low <= value <= high:
         raise ValueError(f"{name}: expected {low_name} to {high_name}, got {value!r}")

@@ -60,13 +60,13 @@ def mean_rr(peaks: Sequence[int], fs: int = 500, *, silence: float | None = None
     if len(every) >= SLOW_RR_RUN and min(every[-SLOW_RR_RUN:]) > SLOW_RR_S * fs:
         slow = every[-SLOW_RR_AVERAGED:]
         return sum(slow) / len(slow)
-    # The open interval is never trimmed: it is the only sign of a rate that falls now.
+    # The open interval is never trimmed: it is the only sign of a rate that falls now. It weighs as one of eight.
     closed = sorted(rr if silence is None else rr[-(RR_AVERAGED - 1) :])
+    weight = len(closed)
     if len(closed) >= RR_TRIMMED_FROM:
         closed = closed[1:-1]
-    if silence is None:
-        return sum(closed) / len(closed)
-    return (sum(closed) + silence) / (len(closed) + 1)
+    mean = sum(closed) / len(closed)
+    return mean if silence is None else (mean * weight + silence) / (weight + 1)
 
 
 def rate_of(peaks: Sequence[int], now: int, fs: int = 500) -> float | None:
