@@ -6,10 +6,10 @@ What comes out is a pure function of the chunks in the order of the log: no cloc
   its beginning are there; then it is masked for good, and what still comes for it is late.
 - **Restart of the numbering** without a new epoch: a chunk below the watermark by more than the reorder bound, sent
   later than every chunk before and numbered lower than the highest. It opens a new epoch; chunks that name the
-  declared epoch belong to it if they were sent after the last chunk before the restart. A duplicate is never sent
-  later. A restart within the first ``reorder_s`` of an epoch cannot be told from lateness: its samples are dropped
-  until they reach the watermark, at most ``reorder_s`` of them, and then the epoch simply goes on.
-  A monitor whose clock went back at the restart, or that has none, is heard again once it begins an epoch.
+  declared epoch belong to it if they were sent after its sample 0 and after every chunk before it. A duplicate is
+  never sent later. A restart within the first ``reorder_s`` of an epoch cannot be told from lateness: its samples are
+  dropped until they reach the watermark, at most ``reorder_s`` of them, and then the epoch simply goes on. A monitor
+  whose clock went back at the restart, or that has none, is heard again once it begins an epoch.
 - **A jump** of more than an hour is refused, unless the epoch's own clock bears it out (the monitor was cut off and
   numbered on): then the old epoch ends and a new one begins there. An hour of masked samples is the most a hole can be.
 - **The end.** The last block is filled up with masked samples. An epoch shorter than a window becomes one window.
@@ -167,8 +167,8 @@ class Assembler:
             raise ValueError(f"fs: epoch {now.declared} has {now.fs} Hz, got {chunk.fs} Hz in chunk {chunk.seq}")
         first = chunk.first_sample - now.origin
         if anew and (chunk.fs != now.fs or first < self._order.watermark - self._order.bound):
-            zero = int(chunk.sent_at - 1000 * chunk.end / chunk.fs)
-            return self._fresh(Numbering(now.declared, zero, chunk.fs, after=now.sent_at), chunk)
+            zero = chunk.sent_at - 1000 * chunk.end / chunk.fs
+            return self._fresh(Numbering(now.declared, int(zero), chunk.fs, after=max(now.sent_at, zero)), chunk)
         if first - self._order.watermark > LONGEST_HOLE_S * now.fs and not now.over:
             zero = now.epoch - 1000 * now.origin // now.fs
             expected = now.origin + self._order.watermark

@@ -27,7 +27,7 @@ from windowing.order import Segment
 from windowing.ring import Ring
 from windowing.spans import ANALYSIS_FS
 
-ZERO_CROSSINGS = 10  # of the sinc on each side; 0.1 dB flat up to 0.9 of the slower rate's Nyquist frequency
+ZERO_CROSSINGS = 10  # of the sinc on each side: flat to 0.2 % up to 0.84 of the slower rate's Nyquist frequency
 KAISER_BETA = 5.0  # side lobes below −50 dB: a 1 mV QRS leaks less than 5 µV
 
 

@@ -50,9 +50,9 @@ class Numbering(msgspec.Struct, array_like=True):
             the numbering or a long silence.
         fs: samples per second.
         origin: the monitor's index of sample 0.
-        after: chunks sent no later than this belong to the numbering before a restart.
+        after: chunks sent no later than this belong to the numbering before a restart, Unix ms.
         seq: highest number of a chunk.
-        sent_at: latest instant at which a chunk was sent.
+        sent_at: latest instant at which a chunk was sent, Unix ms.
         final: index after the last sample, once the monitor said so.
         over: the epoch has ended; whatever comes is late.
     """

@@ -170,12 +170,12 @@ def test_a_hole_is_what_a_masked_stretch_is(seed: int, fs: int) -> None:
     kept = [*disorder(rng, head), *near, *disorder(rng, tail)]
     plain = run(in_seconds(leads, masked, fs))
     same(run(kept), plain)
-    too_late = next(i for i, c in enumerate(kept) if c.end > b + 4 * fs)
+    too_late = 1 + next(i for i, c in enumerate(kept) if c.end > b + 4 * fs)
     same(run([*kept[:too_late], *lost, *kept[too_late:]]), plain)
 
 
 def ward_log(rng: np.random.Generator) -> list[Chunk]:
-    """Three epochs with holes, late chunks, a restart of the numbering, refused chunks and stragglers."""
+    """Three epochs with holes, late chunks, restarts of the numbering, long silences, refused chunks and stragglers."""
     log: list[Chunk] = []
     for number in range(3):
         fs = int(rng.choice(RATES))
@@ -194,6 +194,13 @@ def ward_log(rng: np.random.Generator) -> list[Chunk]:
         if rng.random() < 0.5:
             leads, counts = recording(rng, fs, rng.uniform(5, 20))
             log += disorder(rng, cut(rng, leads, counts, fs, epoch=epoch, sent=40_000))
+        if rng.random() < 0.3:
+            silent = 7200 * fs
+            leads, counts = recording(rng, fs, rng.uniform(5, 20))
+            log += [
+                msgspec.structs.replace(c, first_sample=c.first_sample + silent, seq=c.seq + 10_000)
+                for c in disorder(rng, cut(rng, leads, counts, fs, epoch=epoch, sent=7_200_000))
+            ]
     for _ in range(3):
         at = int(rng.integers(0, len(log)))
         broken = rng.choice(["fs", "first_sample"])
