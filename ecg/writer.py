@@ -25,7 +25,8 @@ def write_record(
     """Write ``path``.hea, ``path``.dat and, where anything is annotated, ``path``.atr.
 
     Args:
-        recording: what to write. NaN becomes WFDB's invalid sample.
+        recording: what to write. NaN becomes WFDB's invalid sample; a rhythm's name gets WFDB's opening bracket if it
+            has none.
         path: record to write, without extension (``.hea`` is taken off); its folder must exist.
         lead_offs: intervals ``(lead, first, end)`` in samples, written as comment annotations.
         uv_per_bit: step of the samples in µV. A lead that would not fit into 16 bits is written coarser by the power of
@@ -93,11 +94,11 @@ def _notes(recording: Recording, lead_offs: Iterable[tuple[str, int, int]]) -> l
         if not 0 <= rhythm.onset < rhythm.offset <= n:
             raise ValueError(f"rhythm: expected [onset, offset) within [0, {n}), got {rhythm!r}")
         if until is not None and until < rhythm.onset:
-            notes.append((until, "+", "(" + NO_RHYTHM))
-        notes.append((rhythm.onset, "+", "(" + rhythm.name))
+            notes.append((until, "+", NO_RHYTHM))
+        notes.append((rhythm.onset, "+", "(" + rhythm.name.removeprefix("(")))
         until = rhythm.offset
     if until is not None and until < n:
-        notes.append((until, "+", "(" + NO_RHYTHM))
+        notes.append((until, "+", NO_RHYTHM))
     beats = recording.beats if recording.beats is not None else np.empty(0, dtype=np.int64)
     for beat, symbol in zip(beats.tolist(), recording.beat_symbols or ("N",) * len(beats), strict=True):
         if not 0 <= beat < n:

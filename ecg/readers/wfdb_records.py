@@ -15,7 +15,7 @@ from ecg.recording import Recording, Rhythm
 # The codes that PhysioNet's table of annotations lists as beats; "!" (a wave of ventricular flutter) is none.
 BEAT_SYMBOLS = frozenset("NLRBAaJSVrFejnE/fQ?")
 # A "+" note with this rhythm ends the one before it without naming another; the writer sets it where rhythms have gaps.
-NO_RHYTHM = "?"
+NO_RHYTHM = "(?"
 LEAD_OFF, LEAD_ON = "lead off ", "lead on "  # what a comment annotation (") of ours begins with
 
 
@@ -171,8 +171,8 @@ def _annotations(
 
 
 def _rhythms(at: npt.NDArray[np.int64], notes: list[str], n: int) -> tuple[Rhythm, ...]:
-    """Each rhythm note lasts until the next one, the last one until sample ``n``."""
-    named = [(min(max(int(s), 0), n), t.strip("\0 ")[1:]) for s, t in zip(at, notes, strict=True) if t.startswith("(")]
+    """Each rhythm note, its name with WFDB's bracket (``(AFIB``), lasts until the next one, the last until ``n``."""
+    named = [(min(max(int(s), 0), n), t.strip("\0 ")) for s, t in zip(at, notes, strict=True) if t.startswith("(")]
     ends = [*[onset for onset, _ in named], n][1:]
     return tuple(
         Rhythm(name, onset, end)

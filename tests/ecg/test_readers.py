@@ -28,7 +28,7 @@ def record(tmp_path: Path) -> Path:
         microvolts=np.stack([wave(), -wave()]),
         beats=np.array([150, 650]),
         beat_symbols=("N", "V"),
-        rhythms=(Rhythm("AFIB", 100, 1000),),
+        rhythms=(Rhythm("(AFIB", 100, 1000),),
     )
     return write_record(recording, tmp_path / "r1")
 
@@ -43,7 +43,7 @@ def test_wfdb_path_with_or_without_extension(record: Path, suffix: str) -> None:
     np.testing.assert_array_equal(found.microvolts[0], wave())
     assert found.beats is not None
     assert found.beats.tolist() == [150, 650]
-    assert found.rhythms == (Rhythm("AFIB", 100, 1000),)
+    assert found.rhythms == (Rhythm("(AFIB", 100, 1000),)
 
 
 def test_beats_without_waveform(record: Path) -> None:

@@ -29,7 +29,7 @@ def test_round_trip(tmp_path: Path, n_leads: int, n: int, fs: int, seed: int) ->
     beats = np.unique(rng.integers(0, n, min(n, 9)))
     cuts = np.unique(rng.integers(0, n + 1, 4))
     rhythms = tuple(
-        Rhythm(name, int(a), int(b)) for name, a, b in zip(["N", "AFIB", "VT"], cuts[:-1], cuts[1:], strict=False)
+        Rhythm(name, int(a), int(b)) for name, a, b in zip(["(N", "(AFIB", "(VT"], cuts[:-1], cuts[1:], strict=False)
     )
     symbols = tuple(rng.choice(["N", "V", "A"], len(beats)).tolist())
     recording = Recording("r", fs, LEADS[:n_leads], microvolts, beats, symbols, rhythms[::2])
