@@ -35,7 +35,6 @@ class Rhythm(msgspec.Struct, array_like=True):
         floor: beats before this sample lie in signal that was not judged.
         met: a beat was seen in this epoch.
         returning: the first R peak after an asystole, if another may prove it; −1 if none.
-        opened: the R peak whose silence the pause alarm has already told; −1 if none.
         longest: longest RR of the active pause alarm, samples.
         closed: R peak that ended the latest pause; −1 while it lasts.
     """
@@ -48,14 +47,13 @@ class Rhythm(msgspec.Struct, array_like=True):
     floor: int = 0
     met: bool = False
     returning: int = -1
-    opened: int = -1
     longest: int = 0
     closed: int = -1
 
     def suspend(self, at: int) -> None:
         """The signal has gone: what came before it says nothing about what comes after."""
         self.peaks = []
-        self.since = self.returning = self.opened = -1
+        self.since = self.returning = -1
         if self.closed < 0:
             self.closed = at
 
@@ -110,16 +108,10 @@ class Rhythm(msgspec.Struct, array_like=True):
             )
             if Kind.PAUSE in active:
                 ledger.end(Kind.PAUSE, now)
-            self.closed = self.opened = -1
+            self.closed = -1
             self.peaks = []
             return True
-        if (
-            silence > limits.pause_s * ANALYSIS_FS
-            and self.after_beat
-            and not self.skipped
-            and self.opened != self.since
-        ):
-            self.opened = self.since
+        if silence > limits.pause_s * ANALYSIS_FS and self.after_beat and not self.skipped:
             self.closed = -1
             if Kind.PAUSE not in active:
                 self._start_pause(self.since, silence, now, limits, ledger)

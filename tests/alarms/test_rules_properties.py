@@ -14,7 +14,7 @@ from ecg.leads import LEADS
 FS, BLOCK = 500, 50
 EPOCH = 1_700_000_000_000
 STATES = ("good", "good", "good", "noisy", "saturated", "flat", "off", "missing")
-PROPERTY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PROPERTY = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 RATES = {"extreme_brady", "extreme_tachy", "brady", "tachy"}
 
 # Rhythms and pieces are drawn in seconds. Silences, gaps and bad signal last from nothing to long past every delay.
@@ -42,9 +42,11 @@ def states(draw: st.DrawFn) -> list[tuple[float, tuple[str, ...]]]:
 def histories(draw: st.DrawFn) -> dict[str, Any]:
     """Arguments of a ``History``."""
     beats, now = [], draw(st.floats(0.0, 3.0))
+    # On the grid of 0.1 s shows what is decided at the very edge of a tick.
+    aligned = draw(st.booleans())
     for rr, count in draw(rhythms):
         for _ in range(count):
-            beats.append(now)
+            beats.append(round(now, 1) if aligned else now)
             now += rr
     return {
         "seconds": draw(st.floats(5.0, 70.0)),
@@ -52,7 +54,7 @@ def histories(draw: st.DrawFn) -> dict[str, Any]:
         "states": draw(states()),
         "unsent": [(start, start + length) for start, length in draw(pieces)],
         "unmeasured": [(start, start + length) for start, length in draw(pieces)],
-        "latency": draw(st.integers(0, 250)),
+        "latency": 250 if aligned else draw(st.integers(0, 250)),
     }
 
 

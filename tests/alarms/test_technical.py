@@ -70,6 +70,13 @@ def test_a_dead_lead_is_no_witness_of_an_asystole(tell: Any) -> None:
     assert tell.of_kind(events, "signal_poor")
 
 
+def test_a_flat_lead_beside_noise_is_no_witness_either(tell: Any) -> None:
+    """A beat may hide in the noise, and whether the flat lead would have shown it nobody knows."""
+    states = ((0.0, tell.leads()), (20.0, tell.leads("noisy", V3="flat")))
+    events = tell.History(40, tell.steady(0.3, 20, 80), states).play()
+    assert {event.kind for event in events} == {"signal_poor"}
+
+
 def test_poor_signal_is_told_after_five_seconds(tell: Any) -> None:
     """Turning over in bed is no alarm; noise that lasts is, from when it began, and leads are not called off for it."""
     for seconds, expected in ((4.0, []), (20.0, ["start", "end"])):
