@@ -122,7 +122,7 @@ def _run(command: list[str], timeout_s: float, failure: str) -> None:
 
 
 class KafkaServer:
-    """One Kafka node that lives in ``directory`` and dies with this process.
+    """One Kafka node that lives in ``directory`` and dies with the thread that starts it: start it from one that stays.
 
     Started again in the same directory it has kept everything. Use it as a context manager, or ``start`` and ``stop``.
 

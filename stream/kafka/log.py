@@ -4,15 +4,25 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from models.finding import Finding
 from stream.engine import Batch
 from stream.kafka.topics import MAX_MESSAGE
-from stream.wire import ALARMS, CHECKPOINTS, DEADLETTERS, FINDINGS, encode_alarm, encode_deadletter, encode_finding
+from stream.wire import (
+    ALARMS,
+    CHECKPOINTS,
+    DEADLETTERS,
+    FINDINGS,
+    decode_finding,
+    encode_alarm,
+    encode_deadletter,
+    encode_finding,
+)
 
 log = logging.getLogger(__name__)
 
@@ -81,8 +91,11 @@ class KafkaLog:
         """See ``Log``."""
         while True:
             try:
-                return await asyncio.wait_for(self._read_checkpoints(partition), LOAD_S)
+                checkpoints = await asyncio.wait_for(self._read_checkpoints(partition), LOAD_S)
+                self.waiting_since = None
+                return checkpoints
             except (KafkaError, TimeoutError) as error:
+                self._waits()
                 log.warning("checkpoints of partition %d cannot be read, trying again: %r", partition, error)
                 await asyncio.sleep(RETRY_S)
 
@@ -190,3 +203,22 @@ class KafkaLog:
         finally:
             await consumer.stop()
         return {bed: data for bed, (_, data) in newest.items()}
+
+
+async def follow_findings(bootstrap: str) -> AsyncIterator[Finding]:
+    """Findings of all beds as they are written from now on, until the caller stops.
+
+    Raises:
+        aiokafka.errors.KafkaConnectionError: no broker answers.
+    """
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="latest")
+    try:
+        await consumer.start()
+        await consumer.topics()
+        parts = [TopicPartition(FINDINGS, number) for number in consumer.partitions_for_topic(FINDINGS) or ()]
+        consumer.assign(parts)
+        await consumer.seek_to_end(*parts)
+        async for record in consumer:
+            yield decode_finding(record.value)
+    finally:
+        await consumer.stop()

@@ -1,0 +1,254 @@
+"""The engine of a hospital: a Faust agent takes the chunks, and partitions spread the beds over workers."""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import AsyncIterable, Coroutine
+from functools import partial
+from typing import Any
+
+import faust
+import uvloop
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from stream.bed import BedConfig
+from stream.engine import Message
+from stream.kafka.config import KafkaConfig
+from stream.kafka.log import KafkaLog
+from stream.kafka.projector import Projector
+from stream.kafka.topics import ensure_topics
+from stream.kafka.watchdog import LoopGuard, Watchdog, end_process
+from stream.outflow import Outflow
+from stream.pump import Pump
+from stream.store import StoreWriter
+from stream.store_keys import connect
+from stream.wire import CHUNKS
+
+log = logging.getLogger(__name__)
+
+COMMIT_S = 1.0  # what is read twice after a crash; a commit costs one small request
+HEARTBEAT_S = 2.0  # three to a session, as Kafka asks
+# A member that does not come to a rebalance within this is out. A worker that was killed in the middle of one holds up
+# all others for as long: 36 s of silence were seen with 30 s.
+REBALANCE_S = 10.0
+MAX_WAITING = 4_096  # messages taken and not processed; the log keeps the others
+BACKPRESSURE_S = 0.01
+RELEASE_S = 8.0  # within this a hand-over is done (0.1 to 0.3 s were seen), or the process ends: before REBALANCE_S
+STOP_S = 10.0
+CHECK_S = 1.0
+ENDS_EVERY = 5  # checks: how far the log goes is asked over the network
+RETRY_S = 1.0
+
+
+class EngineError(RuntimeError):
+    """The engine cannot go on; another process may."""
+
+
+class KafkaEngine:
+    """Runs the ward, or its share of it, on Kafka.
+
+    Args:
+        config: where and who.
+        beds: how beds are watched.
+    """
+
+    def __init__(self, config: KafkaConfig, beds: BedConfig) -> None:
+        self._config = config
+        self._client = connect(config.redis)
+        self._store = StoreWriter(self._client, config.prefix)
+        self._log = KafkaLog(config.bootstrap, config.worker)
+        self._pump = Pump(config.worker, "kafka", self._log, Outflow(self._store), beds)
+        self._projector = Projector(config.bootstrap, self._store, config.worker)
+        self._watchdog = Watchdog()
+        self._guard = LoopGuard()
+        self._taken: dict[int, int] = {}  # partition → offset after the last message that went to the pump
+        self._app: Any = None
+
+    async def run(self) -> None:
+        """Work until cancelled, and then hand over in good order.
+
+        Raises:
+            TopicsError: the topics do not fit.
+            EngineError: Faust gave up.
+        """
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            await self._reach_brokers()
+            self._guard.start()
+            self._app = self._make_app()
+            work: list[Coroutine[Any, Any, None]] = [self._pump.run(), self._projector.run(), self._check()]
+            tasks = [asyncio.create_task(coroutine) for coroutine in work]
+            tasks.append(asyncio.create_task(self._run_app()))
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            await self._stop(tasks)
+
+    async def _reach_brokers(self) -> None:
+        while True:
+            try:
+                await ensure_topics(self._config.bootstrap, self._config.partitions, self._config.replication)
+                await self._log.start()
+                return
+            except KafkaError as error:
+                log.warning("no broker answers at %s, trying again: %r", self._config.bootstrap, error)
+                await asyncio.sleep(RETRY_S)
+
+    def _make_app(self) -> Any:
+        config = self._config
+        config.data_dir.mkdir(parents=True, exist_ok=True)
+        app = faust.App(
+            config.group,
+            broker=[f"kafka://{server}" for server in config.bootstrap.split(",")],
+            datadir=config.data_dir / "faust",
+            key_serializer="raw",
+            value_serializer="raw",
+            web_enabled=False,
+            topic_disable_leader=True,  # would make a topic of its own
+            topic_allow_declare=False,
+            consumer_auto_offset_reset="earliest",
+            consumer_group_instance_id=config.worker if config.static_member else None,
+            broker_client_id=config.worker,
+            broker_commit_interval=COMMIT_S,
+            broker_session_timeout=config.session_timeout_s,
+            broker_heartbeat_interval=min(HEARTBEAT_S, config.session_timeout_s / 3),
+            broker_rebalance_timeout=REBALANCE_S,
+            # Faust would wait in a rebalance until every message is acknowledged. Ours are kept open until no window
+            # needs them: the hand-over below settles what must be settled.
+            stream_wait_empty=False,
+        )
+        app.agent(app.topic(CHUNKS, key_type=bytes, value_type=bytes), name="chunks")(self._take)
+        app.on_partitions_revoked.connect(self._revoked)
+        app.on_partitions_assigned.connect(self._assigned)
+        return app
+
+    async def _take(self, stream: Any) -> None:
+        events: AsyncIterable[Any] = stream.noack().events()
+        async for event in events:
+            message = event.message
+            number, offset = message.partition, message.offset
+            # After a rebalance Faust reads again from the commit; before it, it may still deliver what it had.
+            if offset < self._taken.get(number, offset + 1):
+                continue
+            self._taken[number] = offset + 1
+            value, message.value = message.value, None  # the message is kept for its acknowledgement alone
+            self._log.taken(number, offset, partial(message.ack, self._app.consumer))
+            self._pump.submit(Message(number, offset, message.timestamp * 1000.0, value or b""))
+            while self._pump.waiting > MAX_WAITING:
+                await asyncio.sleep(BACKPRESSURE_S)
+
+    async def _assigned(self, _: Any, /, *args: Any, **__: Any) -> None:
+        assigned: set[Any] = args[0]
+        self._taken = {part.partition: -1 for part in assigned if part.topic == CHUNKS}
+        log.info("worker %s has partitions %s", self._config.worker, sorted(self._taken))
+
+    async def _revoked(self, _: Any, /, *__: Any, **___: Any) -> None:
+        await self._hand_over()  # a rebalance takes all partitions away before it gives them out anew
+
+    async def _hand_over(self) -> None:
+        """Settle what runs, write all checkpoints, commit, forget: whoever comes next goes on from there."""
+        numbers, self._taken = list(self._taken), {}
+        if not numbers:
+            return
+        began = time.monotonic()
+        try:
+            await asyncio.wait_for(self._pump.release(numbers), RELEASE_S)
+        except TimeoutError:
+            end_process(f"partitions {numbers} could not be handed over within {RELEASE_S:.0f} s")
+        await self._app.consumer.commit()
+        for number in numbers:
+            self._log.forget(number)
+        log.info("handed over partitions %s in %.2f s", sorted(numbers), time.monotonic() - began)
+
+    async def _run_app(self) -> None:
+        await self._app.start()
+        while not self._app.should_stop:
+            await asyncio.sleep(CHECK_S)
+        raise EngineError(f"Faust gave up: {self._app.crash_reason!r}")
+
+    async def _check(self) -> None:
+        consumer: AIOKafkaConsumer | None = None
+        checks = 0
+        try:
+            while True:
+                await asyncio.sleep(CHECK_S)
+                self._guard.beat()
+                checks += 1
+                now = time.monotonic()
+                rebalancing = self._app.rebalancing_count if self._app.rebalancing else None
+                complaint = self._watchdog.complaint(self._pump, self._log, rebalancing=rebalancing, now=now)
+                if complaint is None and checks % ENDS_EVERY == 0 and self._taken:
+                    try:
+                        consumer = consumer or await self._bare_consumer()
+                        parts = [TopicPartition(CHUNKS, number) for number in self._taken]
+                        ends = await asyncio.wait_for(consumer.end_offsets(parts), CHECK_S)
+                        found = {part.partition: end for part, end in ends.items()}
+                        complaint = self._watchdog.behind(self._taken, found, time.monotonic())
+                    except (KafkaError, TimeoutError):
+                        self._watchdog.broker_away(now)
+                if complaint is not None:
+                    end_process(complaint)
+        finally:
+            if consumer is not None:
+                await consumer.stop()
+
+    async def _bare_consumer(self) -> AIOKafkaConsumer:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._config.bootstrap,
+            client_id=f"{self._config.worker}-watchdog",
+            enable_auto_commit=False,
+        )
+        try:
+            await consumer.start()
+        except BaseException:
+            await consumer.stop()
+            raise
+        return consumer
+
+    async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
+        self._guard.end()
+        if self._app is not None and self._app.started and not self._app.crashed:
+            self._app.consumer.stop_flow()
+            self._app.flow_control.suspend()
+            await self._hand_over()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._app is not None:
+            await _within(self._app.stop(), "leaving the group")
+        await _within(self._log.stop(), "closing the log")
+        await self._client.aclose()
+
+
+async def _within(work: Coroutine[Any, Any, object], doing: str) -> None:
+    try:
+        await asyncio.wait_for(work, STOP_S)
+    except (TimeoutError, KafkaError) as error:
+        log.warning("%s: gave up: %r", doing, error)
+
+
+def run_kafka_worker(config: KafkaConfig, beds: BedConfig) -> int:
+    """Run a worker until SIGTERM or SIGINT; the exit code, not 0 where a supervisor should start it again."""
+    for name in ("faust", "mode", "aiokafka"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # As a policy, because Faust reads from Kafka in a thread with a loop of its own. A tenth less work than asyncio's.
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    return asyncio.run(_until_told(KafkaEngine(config, beds)))
+
+
+async def _until_told(engine: KafkaEngine) -> int:
+    task = asyncio.create_task(engine.run())
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        log.info("worker stopped in good order")
+        return 0
+    except Exception:
+        log.exception("the worker cannot go on")
+    return 1
