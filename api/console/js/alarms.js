@@ -33,9 +33,9 @@ const MS_PER_SAMPLE = 2;
  * @property {number} round the reading of the log in which it was last named
  */
 
-/** @param {string} id entry id `58-0` @returns {number} 58 */
+/** @param {string|null} id entry id `58-0` @returns {number} 58; 0 before the first */
 export function entryNumber(id) {
-  return Number.parseInt(id, 10) || 0;
+  return id === null ? 0 : Number.parseInt(id, 10) || 0;
 }
 
 /** @param {Alarm} a @param {Alarm} b Highest priority first, the newest first among equals. */
@@ -92,13 +92,15 @@ export class AlarmBook {
   }
 
   /**
-   * The log starts over (its newest entry lies before ours): read it from its beginning, and hold what stands until
-   * the new reading is through.
+   * Another log took the place of ours, or ours has a gap: read from the beginning, and hold what stands until the new
+   * reading is through.
    */
   reread() {
     this.last = "0";
     this.round += 1;
     this.seen.clear();
+    this.ended = [];
+    this.changed = true;
   }
 
   /** The new reading is through: what it did not name stands no more. */

@@ -26,7 +26,7 @@ const MISSED_HEARTBEATS = 2;
  * @property {Inop[]} [inops]
  *
  * @typedef {object} Status
- * @property {{cache: string, workers: number, ready: boolean}} service
+ * @property {{cache: string, workers: number, ready: boolean, reason: string}} service
  * @property {BedStatus[]} beds
  *
  * @typedef {object} FeedPlan
@@ -47,11 +47,15 @@ export class AlarmFeed {
     /** Server's clock minus this machine's, milliseconds. */
     this.clockOffset = 0;
     this.lost = "";
+    /** Name of the log that our place is in. @type {string|null} */
+    this.log = null;
+    /** Newest entry when this connection began: up to there the reading is a catching up. */
+    this.top = 0;
     this.behind = 0;
     /** Entry number up to which we asked again and there was no more to be had. */
     this.askedUpTo = 0;
     this.socket = new LiveSocket({
-      url: () => socketUrl(`ws/alarms?since=${this.book.last}`),
+      url: () => socketUrl(`ws/alarms?${this.#place()}`),
       protocols: plan.protocols,
       silenceMs: () => 1000 * MISSED_HEARTBEATS * this.heartbeatS,
       onMessage: (data) => this.#hear(JSON.parse(/** @type {string} */ (data))),
@@ -64,6 +68,13 @@ export class AlarmFeed {
     });
   }
 
+  /** @returns {string} where to go on in which log */
+  #place() {
+    // An entry id without the name of its log is worth nothing: read all, the book knows every event again.
+    if (this.log === null) return "since=0";
+    return new URLSearchParams({ since: this.book.last, log: this.log }).toString();
+  }
+
   /** @returns {number} Unix milliseconds by the server's clock */
   now() {
     return Date.now() + this.clockOffset;
@@ -74,9 +85,7 @@ export class AlarmFeed {
     if (typeof message.server_time === "number") this.clockOffset = message.server_time - Date.now();
     switch (message.type) {
       case "hello":
-        this.heartbeatS = message.heartbeat_s;
-        this.behind = 0;
-        this.plan.onUp();
+        this.#begin(message);
         break;
       case "alarm": {
         const news = this.book.take(message.id, message.event);
@@ -97,27 +106,47 @@ export class AlarmFeed {
     }
   }
 
+  /** @param {any} hello */
+  #begin(hello) {
+    this.heartbeatS = hello.heartbeat_s;
+    this.behind = 0;
+    this.top = entryNumber(hello.top);
+    if (hello.log !== null) {
+      // Entry ids of another log mean other events; the server then sends all of the new one by itself.
+      if (this.log !== hello.log) this.#forgetPlace();
+      this.log = hello.log;
+    }
+    if (hello.truncated && entryNumber(this.book.last) > 0) {
+      // What was cut off may have ended an alarm that stands here, or begun one: only a full reading tells.
+      this.#forgetPlace();
+      this.socket.reopen();
+      return;
+    }
+    this.plan.onUp();
+  }
+
+  #forgetPlace() {
+    this.book.reread();
+    this.askedUpTo = 0;
+  }
+
   /**
-   * Compares our place in the log with the server's. An older place there means that the log began anew; a newer one at
-   * two heartbeats running, that we missed something, or that the newest entries repeated older events: ask again, once.
+   * Compares our place in the log with what the server sent last. A later one there, at two heartbeats running, means
+   * that something was missed: ask again, once.
    *
-   * @param {string} lastId
+   * @param {string|null} lastId
    */
   #compare(lastId) {
     const theirs = entryNumber(lastId);
     const ours = entryNumber(this.book.last);
-    if (theirs === ours || (theirs > ours && theirs <= this.askedUpTo)) {
+    if (ours >= this.top) this.book.settle();
+    if (theirs <= Math.max(ours, this.askedUpTo)) {
       this.behind = 0;
-      this.book.settle();
-    } else if (theirs < ours && theirs > 0) {
-      this.book.reread();
-      this.askedUpTo = 0;
-      this.socket.reopen();
-    } else if (theirs > ours) {
-      this.behind += 1;
-      if (this.behind < 2) return;
-      this.askedUpTo = theirs;
-      this.socket.reopen();
+      return;
     }
+    this.behind += 1;
+    if (this.behind < 2) return;
+    this.askedUpTo = theirs;
+    this.socket.reopen();
   }
 }

@@ -39,7 +39,7 @@ function watch(token) {
     onStatus: (message) => {
       status.show(message, feed.now());
       wall.setConnected(message.service.cache === "up");
-      wall.setStatus(message.service.cache === "up" ? message.beds : []);
+      wall.setStatus(message.beds);
       inops = inopAlarms(message.beds);
       dirty = true;
     },
@@ -92,7 +92,8 @@ function watch(token) {
     wall.setConnected(false);
     sound.set(null, false);
     dropToken();
-    shutGate("The access token is not valid any more.", HOW_TO_GET_IN);
+    const expired = isExpired(token, feed.now());
+    shutGate(expired ? "The access token has expired." : "The server does not accept the access token.", HOW_TO_GET_IN);
   };
 
   const update = () => {

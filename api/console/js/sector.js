@@ -64,16 +64,14 @@ export class BedSector extends HTMLElement {
    */
   fit(grid, scale, slots, ink) {
     this.slots = slots;
+    this.#mark("slots", String(slots));
     this.#chooseLeads();
     this.sweep?.fit(grid, scale, slots, ink);
   }
 
   /** @param {import("./frames.js").WaveFrame} frame @param {number} now */
   hear(frame, now) {
-    if (this.buffer.push(frame, now)) {
-      this.#chooseLeads();
-      this.sweep?.clear();
-    }
+    if (this.buffer.push(frame, now)) this.#chooseLeads();
     if (this.stale && this.buffer.heardAt === now) {
       // What stood there was dimmed as old; undimmed it would pass for live.
       this.buffer.position = this.buffer.start = frame.first;
@@ -98,6 +96,7 @@ export class BedSector extends HTMLElement {
   /** @param {import("./feed.js").BedStatus|null} status null: the server names this bed no more, or is not there */
   setStatus(status) {
     this.status = status ?? UNKNOWN;
+    if (status !== null) this.#chooseLeads();
     this.render();
   }
 
@@ -136,13 +135,23 @@ export class BedSector extends HTMLElement {
     this.#mark("stale", String(stale));
   }
 
+  /**
+   * By the quality that the server states once a second, not by what each frame holds: a loose electrode would make the
+   * screen jump between leads. Before the first status the frames must do.
+   */
   #chooseLeads() {
-    if (this.sweep === undefined || this.parts === undefined) return;
-    this.sweep.leads = pickLeads(this.buffer.leads, this.slots);
-    this.shown = this.sweep.leads.map((lead) => LEADS[lead]);
+    if (this.sweep === undefined || this.parts === undefined || this.slots === 0) return;
+    const quality = this.status.quality ?? {};
+    const judged = LEADS.some((lead) => quality[lead] !== undefined && !["off", "missing"].includes(quality[lead]));
+    const there = judged
+      ? (/** @type {string} */ lead) => quality[lead] !== undefined && !["off", "missing"].includes(quality[lead])
+      : (/** @type {string} */ lead) => this.buffer.leads.includes(LEADS.indexOf(lead));
+    const picked = pickLeads(there, this.slots);
+    if (picked.length === 0 || String(picked) === String(this.sweep.leads)) return;
+    this.sweep.leads = picked;
+    this.sweep.clear();
+    this.shown = picked.map((lead) => LEADS[lead]);
     this.parts.leads.forEach((label, slot) => setText(label, this.shown[slot] ?? ""));
-    this.#mark("slots", String(this.slots));
-    this.render();
   }
 
   /** @param {string} name @param {string} value */

@@ -48,7 +48,7 @@ export class ServiceStatus {
     part("lost").hidden = !down;
     const live = beds.filter((bed) => bed.connection === "live").length;
     const workers = service.workers === 1 ? "1 worker" : `${service.workers} workers`;
-    const state = down ? "store down" : service.ready ? "in service" : "NOT READY";
+    const state = down ? "store down" : service.ready ? "in service" : `NOT READY: ${service.reason}`;
     setText(part("service"), `${live} of ${beds.length} beds live · ${workers} · ${state}`);
     part("service").dataset.ready = String(service.ready && !down);
   }

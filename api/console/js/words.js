@@ -7,6 +7,14 @@
 /** The lead names by the index that wave frames carry. */
 export const LEADS = Object.freeze(["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"]);
 
+/** The two leads that a wall shows unless they are off. */
+const USUAL = Object.freeze(["II", "V1"]);
+/** What each slot shows, in the order of preference: limb leads above, chest leads below. */
+const SLOTS = Object.freeze([
+  ["II", "I", "III", "aVF", "aVL", "V5", "V6", "V4", "V3", "V2", "V1", "aVR"],
+  ["V1", "V2", "V5", "V6", "V4", "V3", "II", "I", "III", "aVF", "aVL", "aVR"],
+]);
+
 /** @type {Readonly<Record<Priority, number>>} Highest first. */
 export const RANK = Object.freeze({ high: 0, medium: 1, low: 2, technical: 3 });
 
@@ -46,7 +54,8 @@ export function rateText(bed) {
 }
 
 /**
- * One short line on the signal: the state of the leads on screen, or that nothing can be judged by.
+ * One short line on the signal: the leads on screen, and the usual ones that had to be replaced, where they are not
+ * good; or that nothing can be judged by.
  *
  * @param {{connection: string, usable?: boolean|null, quality?: Record<string, string>}} bed
  * @param {readonly string[]} shown lead names on screen
@@ -56,24 +65,27 @@ export function qualityText(bed, shown) {
   if (bed.connection !== "live" && bed.connection !== "behind") return { text: "signal unknown", good: false };
   const quality = bed.quality ?? {};
   if (!bed.usable) return { text: "NOT USABLE", good: false };
-  const poor = shown.filter((lead) => quality[lead] !== undefined && quality[lead] !== "good");
+  const told = [...new Set([...USUAL, ...shown])];
+  const poor = told.filter((lead) => !["good", "missing", undefined].includes(quality[lead]));
   if (poor.length > 0) return { text: poor.map((lead) => `${lead} ${quality[lead]}`).join(", "), good: false };
   return { text: "signal good", good: true };
 }
 
 /**
- * The one or two leads to draw: II and V1 where they are there, else the first that are.
+ * The leads to draw, one per slot: II above V1; where one of them is off, its nearest kin takes its place.
  *
- * @param {readonly number[]|Uint8Array} present lead indices in the bed's wave frames
+ * @param {(lead: string) => boolean} there whether the lead is measured
  * @param {number} count how many there is room for
- * @returns {number[]} lead indices
+ * @returns {number[]} lead indices; fewer where fewer are measured
  */
-export function pickLeads(present, count) {
-  const wanted = [1, 6, 0, 10, 7, 2];
-  const there = Array.from(present);
-  const order = wanted.filter((lead) => there.includes(lead));
-  for (const lead of there) if (!order.includes(lead)) order.push(lead);
-  return order.slice(0, count);
+export function pickLeads(there, count) {
+  /** @type {string[]} */
+  const picked = [];
+  for (const order of SLOTS.slice(0, count)) {
+    const lead = order.find((name) => there(name) && !picked.includes(name));
+    if (lead !== undefined) picked.push(lead);
+  }
+  return picked.map((name) => LEADS.indexOf(name));
 }
 
 const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
