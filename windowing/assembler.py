@@ -10,8 +10,8 @@ What comes out is a pure function of the chunks in the order of the log: no cloc
   never sent later. A restart within the first ``reorder_s`` of an epoch cannot be told from lateness: its samples are
   dropped until they reach the watermark, at most ``reorder_s`` of them, and then the epoch simply goes on. A monitor
   whose clock went back at the restart, or that has none, is heard again once it begins an epoch.
-- **A jump** of more than an hour is refused, unless the epoch's own clock bears it out (the monitor was cut off and
-  numbered on): then the old epoch ends and a new one begins there. An hour of masked samples is the most a hole can be.
+- **A jump** of more than an hour is refused, unless the monitor's own clock bears it out (it was cut off and numbered
+  on): then the old epoch ends and a new one begins there. An hour of masked samples is the most a hole can be.
 - **The end.** The last block is filled up with masked samples. An epoch shorter than a window becomes one window.
 - **Refill.** A sample at or above ``needed_from`` has all its copies in chunks that end above it, and ``needed_from``
   never falls within an epoch; so whoever keeps the log from the first chunk that :meth:`Assembler.needs` has every copy
@@ -31,9 +31,7 @@ from windowing.spans import ANALYSIS_FS, BLOCK, EpochEnd, EpochStart, Span, Wind
 from windowing.state import STATE_VERSION, Counts, Numbering, SavedRing, State
 
 LONGEST_HOLE_S = 3600  # beyond it a sample index is a fault or a new beginning, not a hole to be filled
-KEPT_S = (
-    2  # s in the ring beyond a window: half for what is written ahead of a span, the rest so that views stay intact
-)
+KEPT_S = 2  # s in the ring beyond a window: half to write ahead of a span, the rest so that views stay intact
 MAX_MS = 2.0**53  # beyond it whole milliseconds cannot be told apart
 MAX_UV_PER_BIT = 1e4  # a step of 10 mV is larger than any ECG: the unit is wrong
 
@@ -171,18 +169,21 @@ class Assembler:
             return self._fresh(Numbering(now.declared, int(zero), chunk.fs, after=max(now.sent_at, zero)), chunk)
         if first - self._order.watermark > LONGEST_HOLE_S * now.fs and not now.over:
             zero = now.epoch - 1000 * now.origin // now.fs
-            expected = now.origin + self._order.watermark
-            return self._far(Numbering(now.declared, zero, now.fs, after=now.after), chunk, expected)
+            due = now.sent_at + 1000 * (first + chunk.n - self._order.newest) / now.fs
+            return self._far(Numbering(now.declared, zero, now.fs, after=now.after), chunk, due)
         return None
 
     def _fresh(self, begun: Numbering, chunk: Chunk) -> Numbering:
         """A numbering from sample 0, or joined far on."""
-        return self._far(begun, chunk, 0) if chunk.first_sample > LONGEST_HOLE_S * chunk.fs else self._later(begun)
+        if chunk.first_sample <= LONGEST_HOLE_S * chunk.fs:
+            return self._later(begun)
+        return self._far(begun, chunk, begun.epoch + 1000 * chunk.end / chunk.fs)
 
-    def _far(self, begun: Numbering, chunk: Chunk, expected: int) -> Numbering:
-        """A numbering joined far on, its sample 0 a little before ``chunk``; refused if its clock contradicts."""
-        claimed = begun.epoch + 1000 * chunk.end / chunk.fs
-        if abs(chunk.sent_at - claimed) > 1000 * LONGEST_HOLE_S:
+    def _far(self, begun: Numbering, chunk: Chunk, due: float) -> Numbering:
+        """A numbering joined far on, its sample 0 a little before ``chunk``, if that was sent about when ``due``."""
+        if abs(chunk.sent_at - due) > 1000 * LONGEST_HOLE_S:
+            now = self._numbering
+            expected = now.origin + self._order.watermark if now and now.declared == begun.declared else 0
             raise ValueError(
                 f"first_sample: expected at most {LONGEST_HOLE_S} s beyond {expected}, got {chunk.first_sample}, "
                 f"which sent_at {chunk.sent_at!r} does not bear out"

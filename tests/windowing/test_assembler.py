@@ -161,7 +161,7 @@ def test_a_later_epoch_ends_the_present_one() -> None:
 
 
 def restarted(first: int, end: int, value: int, *, after_ms: int = 20_000, **changes: object) -> Chunk:
-    return chunk(first, end, value, sent_at=EPOCH + after_ms + 2 * end, **changes)
+    return chunk(first, end, value, sent_at=EPOCH + after_ms + 2.0 * end, **changes)
 
 
 def test_a_numbering_that_begins_again_is_a_new_epoch() -> None:
@@ -234,14 +234,16 @@ def test_what_no_monitor_can_mean_is_refused(field: dict[str, float]) -> None:
         Assembler().push(chunk(0, 100, **field))
 
 
-def test_a_monitor_cut_off_for_hours_is_heard_again() -> None:
-    """Two hours on in the same numbering, by its own clock as well: a new epoch there, not silence for ever."""
+@pytest.mark.parametrize("clock_off_ms", [0, 5 * 3_600_000])
+def test_a_monitor_cut_off_for_hours_is_heard_again(clock_off_ms: int) -> None:
+    """Two hours on in the same numbering, and by its own clock as well: a new epoch there, not silence for ever."""
     assembler = Assembler()
-    push(assembler, live(300))
     far = 2 * 3600 * 500
-    out = push(assembler, (chunk(a, a + 100) for a in range(far, far + 2000, 100)))
+    zero = EPOCH + clock_off_ms
+    push(assembler, (chunk(a, a + 100, sent_at=zero + 2.0 * a) for a in range(0, 300, 100)))
+    out = push(assembler, (chunk(a, a + 100, sent_at=zero + 2.0 * a) for a in range(far, far + 2000, 100)))
     anew = EPOCH + 2 * (far - 1000)  # by the reorder bound earlier
-    assert marks(out) == [EpochEnd(EPOCH, 300, EPOCH + 2 * far + 200), EpochStart(anew)]
+    assert marks(out) == [EpochEnd(EPOCH, 300, zero + 2.0 * far), EpochStart(anew)]
     new = [s for s in spans(out) if s.epoch == anew]
     assert (new[0].first, new[-1].end, assembler.counts.jumps) == (0, 3000, 1)
 
@@ -314,6 +316,30 @@ def test_a_log_that_was_cut_short_is_masked_and_counted() -> None:
     assert span.window
     assert span.window.mask[1].tolist() == [False] * 1500 + [True] * 3500
     assert after.counts.unrefilled == 1500  # the window is that of 1500 … 6500
+
+
+def test_a_refused_chunk_is_not_refilled() -> None:
+    """A chunk that named another rate before the numbering began again at that rate has no part in the new one."""
+    before, after = Assembler(), Assembler()
+    log = [
+        *live(4000),
+        restarted(100, 150, 1, fs=250, seq=99, after_ms=20_200),
+        restarted(0, 50, 2, fs=250, seq=0),
+        restarted(50, 100, 3, fs=250, seq=1, after_ms=21_000),
+        restarted(0, 50, 4, fs=250, seq=0, after_ms=21_300),
+        restarted(100, 300, 5, fs=250, seq=2, after_ms=21_000),
+    ]
+    refused = 0
+    for c in log:
+        try:
+            push(before, [c])
+        except ValueError:
+            refused += 1
+    assert (refused, before.counts.restarts) == (2, 1)
+    after.restore(before.snapshot())
+    for c in log:
+        after.refill(c)
+    assert after.snapshot(with_ring=True) == before.snapshot(with_ring=True)
 
 
 def test_before_the_first_chunk_there_is_nothing() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 
 from windowing.order import Reorder, Segment
 from windowing.ring import Ring
+from windowing.state import SavedSegment
 
 
 def segment(first: int, end: int, value: int) -> Segment:
@@ -31,10 +32,13 @@ def test_of_each_sample_the_first_copy() -> None:
 
 
 def test_a_cut_segment_still_reads_its_own_samples() -> None:
-    """A part of a part begins at the right column."""
+    """A part of a part begins at the right column, saved and read again too."""
     whole = Segment(100, 110, np.array([0]), 1.0, np.arange(10, dtype="<i2")[None])
     part = whole.cut(103, 109).cut(105, 107)
     assert part.counts[0, part.at] == 5
+    saved = SavedSegment.of(part).segment()
+    assert (saved.first, saved.end) == (105, 107)
+    assert saved.counts.tolist() == [[5, 6]]
 
 
 def test_a_hole_is_given_up_at_the_bound_and_not_before() -> None:

@@ -216,10 +216,10 @@ def feed(assembler: Assembler, c: Chunk, got: Got) -> None:
         got.exact.append(str(error))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=seeds, where=st.floats(0, 1), hop=st.sampled_from([0.5, 1.0, 2.3, 5.0]))
 def test_a_crash_anywhere_changes_nothing(seed: int, where: float, hop: float) -> None:
-    """Snapshot, restore and refill from the first chunk needed: every later byte is that of a run without a crash.
+    """Snapshot, restore, refill from the first chunk needed or before: every later byte is as without a crash.
 
     So is the state itself, ring, history and pending chunks included; and a snapshot with its ring needs no log.
     """
@@ -234,7 +234,7 @@ def test_a_crash_anywhere_changes_nothing(seed: int, where: float, hop: float) -
     first = next((i for i, c in enumerate(log[:at]) if before.needs(c.epoch, c.end, c.sent_at)), at)
     refilled, carried = Assembler(hop, reorder_s=REORDER_S), Assembler(hop, reorder_s=REORDER_S)
     refilled.restore(small)
-    for c in log[first:at]:
+    for c in log[int(rng.integers(0, first + 1)) : at]:
         refilled.refill(c)
     carried.restore(large)
     assert (refilled.epoch, refilled.needed_from) == (before.epoch, before.needed_from)

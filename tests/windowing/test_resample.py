@@ -67,7 +67,7 @@ def test_500_hz_passes_bit_by_bit() -> None:
     assert mask.sum() == counts.size
 
 
-@pytest.mark.parametrize("fs", [128, 360, 1000])
+@pytest.mark.parametrize("fs", [128, 250, 360, 1000])
 def test_a_gap_does_not_ring(fs: int) -> None:
     """A lead that stands at 3 mV does so up to each edge of a gap, and at both ends of the epoch."""
     counts = np.full((1, 4 * fs), 3000, dtype="<i2")
