@@ -1,1 +1,1 @@
-"""The ground: leads and units, chunks, beats, filters, signal quality, synthetic patients, record files. Pure, no I/O but files."""
+"""The ground: leads and units, chunks, beats, filters, quality, synthetic patients, records. Pure but for files."""

@@ -30,7 +30,7 @@ _SPELLINGS = {name.upper(): name for name in LEADS} | {
 
 
 def standard_lead(name: str) -> str | None:
-    """The standard name of a lead however it was spelled (``MLII`` → ``II``, ``avr`` → ``aVR``), or None if it is none."""
+    """Standard name of a lead however it is spelled (``MLII`` → ``II``, ``avr`` → ``aVR``), or None if it is none."""
     text = name.strip().upper().replace(" ", "").replace("-", "").replace("_", "")
     return _SPELLINGS.get(text.removeprefix("LEAD").removeprefix("ECG") or text)
 

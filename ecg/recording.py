@@ -43,7 +43,7 @@ class Recording:
     @property
     def seconds(self) -> float:
         """Length in seconds."""
-        return self.microvolts.shape[1] / self.fs
+        return float(self.microvolts.shape[1] / self.fs)
 
     def chunks(
         self, bed: str, *, epoch: int = 0, seconds: float = 0.2, uv_per_bit: float = 1.0, final: bool = True

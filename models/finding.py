@@ -2,7 +2,7 @@
 
 import msgspec
 
-NO_MODEL = "beats-1"  # the name of judging by beats and signal alone; a network's findings carry the hash of its weights
+NO_MODEL = "beats-1"  # judging by beats and signal alone; a network's findings carry the hash of its weights
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

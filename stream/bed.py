@@ -202,7 +202,7 @@ class Bed:
                 beat_samples=beats.sample,
                 beat_at=beats.at,
                 quality=marks,
-                covered=span.mask.any(axis=0).reshape(-1, BLOCK).any(axis=1),
+                covered=np.atleast_1d(span.mask.any(axis=0).reshape(-1, BLOCK).any(axis=1)),
                 sent_at=span.sent_at,
             )
         )
@@ -246,7 +246,6 @@ def _by_lead(states: tuple[LeadState, ...]) -> dict[str, str]:
 
 def _commonest(states: tuple[LeadState, ...]) -> LeadState:
     return max(LeadState, key=states.count)
-
 
 
 def warm_up(config: BedConfig) -> None:

@@ -10,7 +10,7 @@ from alarms.alarm import AlarmEvent
 from alarms.observation import Observation
 from alarms.rules import Rules
 from ecg.leads import N_LEADS
-from ecg.quality import MARK_EVERY, LeadState, QualityMark
+from ecg.quality import MARK, LeadState, QualityMark
 from ecg.rate import heart_rate_bpm
 from ecg.recording import Recording
 from models.finding import NO_MODEL, Finding
@@ -111,7 +111,7 @@ def analyze_beats(
     for stop in range(hop, end + 1, hop):
         first = stop - hop
         new = at_500[np.searchsorted(at_500, first) : np.searchsorted(at_500, stop)]
-        marks = [QualityMark(at, good) for at in range(first + MARK_EVERY, stop + 1, MARK_EVERY)]
+        marks = [QualityMark(at, good) for at in range(first // MARK * MARK + MARK, stop + 1, MARK)]
         alarms += rules.observe(
             Observation(
                 first=first,
@@ -143,4 +143,4 @@ def analyze_beats(
 def uv_per_bit(recording: Recording) -> float:
     """The finest step at which the recording's voltages fit into int16, in µV: 1 wherever they do."""
     peak = float(np.nanmax(np.abs(recording.microvolts), initial=0.0))
-    return max(1.0, np.ceil(peak / 32_000))
+    return max(1.0, float(np.ceil(peak / 32_000)))

@@ -20,7 +20,7 @@ from windowing.spans import ANALYSIS_FS
 log = logging.getLogger(__name__)
 
 CHECKPOINT_S = 3.0  # samples judged again after a crash, at most: about a second of work for fifty beds
-SILENT_MS = 20_000.0  # a bed that has sent nothing for this long must not keep the others' messages from being committed
+SILENT_MS = 20_000.0  # a bed that was silent for this long must not keep the others' messages from being committed
 
 
 @dataclass
@@ -55,11 +55,18 @@ class WardCore:
         self._position = -1
         self.counters: Counter[str] = Counter()
         for name, data in checkpoints.items():
-            checkpoint = decode_checkpoint(data)
-            seat = _Seat(Bed(name, config), checkpoint.position, checkpoint.position, held=checkpoint.held)
-            seat.bed.restore(checkpoint)
-            seat.checkpoint_end, seat.checkpoint_epoch = seat.bed.end, seat.bed.epoch
-            self._seats[name] = seat
+            try:
+                self._seats[name] = self._restored(name, data)
+            except (ValueError, KeyError) as error:  # of another version: the bed must be watched all the same
+                log.error("the checkpoint of bed %s cannot be used, it is judged anew: %s", name, error)
+                self.counters["checkpoints_refused"] += 1
+
+    def _restored(self, name: str, data: bytes) -> _Seat:
+        checkpoint = decode_checkpoint(data)
+        seat = _Seat(Bed(name, self._config), checkpoint.position, checkpoint.position, held=checkpoint.held)
+        seat.bed.restore(checkpoint)
+        seat.checkpoint_end, seat.checkpoint_epoch = seat.bed.end, seat.bed.epoch
+        return seat
 
     @property
     def beds(self) -> Mapping[str, Bed]:

@@ -42,18 +42,19 @@ class WaveFeed:
     """Display frames and strips of one bed. What it remembers is for the eye only and starts afresh after a crash."""
 
     def __init__(self) -> None:
-        self._filters = FilterBank(N_LEADS, fs=ANALYSIS_FS, band=MONITOR_BAND_HZ)
-        self._held = np.zeros((N_LEADS, 1), dtype=np.float32)
+        low_hz, high_hz = MONITOR_BAND_HZ
+        self._filters = FilterBank(N_LEADS, fs=ANALYSIS_FS, low_hz=low_hz, high_hz=high_hz)
         self._second = np.full((N_LEADS, ANALYSIS_FS), MISSING, dtype="<i2")
 
     def reset(self) -> None:
         """Forget the old epoch."""
-        self.__init__()  # type: ignore[misc]
+        self._filters.reset()
+        self._second[:] = MISSING
 
     def frame(self, bed: str, span: Span) -> bytes | None:
         """The span as a wave frame (layout in the AsyncAPI document), or None if no lead is real in it."""
         rows = np.flatnonzero(span.mask.any(axis=1))
-        filtered = self._filters.process(self._hold(span))
+        filtered = self._filters.push(span.microvolts, span.mask)
         if not rows.size:
             return None
         skip = -span.first % DECIMATION
@@ -89,22 +90,11 @@ class WaveFeed:
                 self._second[:] = MISSING
         return seconds
 
-    def _hold(self, span: Span) -> npt.NDArray[np.float32]:
-        """The span with masked stretches at the last real voltage: a step to zero would ring through the filter."""
-        if span.mask.all():
-            self._held = span.microvolts[:, -1:].copy()
-            return span.microvolts
-        n = span.mask.shape[1]
-        latest = np.maximum.accumulate(np.where(span.mask, np.arange(n), -1), axis=1)
-        held = np.where(latest < 0, self._held, np.take_along_axis(span.microvolts, np.maximum(latest, 0), axis=1))
-        self._held = held[:, -1:].copy()
-        return held
-
 
 def _to_counts(
     microvolts: npt.NDArray[np.floating], mask: npt.NDArray[np.bool_], uv_per_bit: float
 ) -> npt.NDArray[np.int16]:
-    counts = np.clip(np.rint(microvolts / uv_per_bit), MISSING + 1, -MISSING - 1).astype("<i2")
+    counts: npt.NDArray[np.int16] = np.clip(np.rint(microvolts / uv_per_bit), MISSING + 1, -MISSING - 1).astype("<i2")
     counts[~mask] = MISSING
     return counts
 

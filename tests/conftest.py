@@ -10,7 +10,7 @@ DATA = Path(os.environ.get("WARDBEAT_DATA", ROOT / ".data"))
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+def pytest_runtest_makereport(item: pytest.Item):
     """With WARDBEAT_SKIP_NOTHING a skipped test is a failed one: a green run then means that everything ran."""
     outcome = yield
     report = outcome.get_result()

@@ -201,9 +201,7 @@ def _run(
     return counts
 
 
-def _measured(
-    settings: Settings, beds: int, seconds: float, parts: list[Part], probe: Probe, console: Console
-) -> int:
+def _measured(settings: Settings, beds: int, seconds: float, parts: list[Part], probe: Probe, console: Console) -> int:
     sent: list[Chunk] = []
     with probe:
         counts = _run(settings, _monitors(beds), parts, console, seconds, sent)

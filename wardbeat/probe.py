@@ -5,6 +5,7 @@ import contextlib
 import threading
 import time
 from collections.abc import AsyncIterator, Iterable
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -13,6 +14,8 @@ import redis
 from ecg.chunk import Chunk
 from models.finding import Finding
 from stream.bed import Bed, BedConfig
+from stream.states import WorkerState
+from stream.store_keys import StoreKeys
 from wardbeat.settings import Settings
 from wardbeat.watch import AlarmStream
 
@@ -71,10 +74,10 @@ class Probe:
         """A worker has said in the store that it is there."""
         return bool(self._workers())
 
-    def _workers(self) -> list[dict[str, object]]:
-        with contextlib.suppress(redis.RedisError):
-            stored: dict[bytes, bytes] = self._redis.hgetall(f"{self._settings.prefix}workers")  # type: ignore[assignment]
-            return [msgspec.json.decode(data) for data in stored.values()]
+    def _workers(self) -> list[WorkerState]:
+        with contextlib.suppress(redis.RedisError):  # it may be starting
+            stored = cast("dict[bytes, bytes]", self._redis.hgetall(StoreKeys(self._settings.prefix).workers))
+            return [msgspec.json.decode(data, type=WorkerState) for data in stored.values()]
         return []
 
     def __enter__(self) -> "Probe":
@@ -94,7 +97,7 @@ class Probe:
         """Wait until the workers have processed ``chunks`` and what came of them has had a second to arrive."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            self._processed = sum(int(worker["counters"].get("chunks", 0)) for worker in self._workers())  # type: ignore[attr-defined]
+            self._processed = sum(worker.counters.get("chunks", 0) for worker in self._workers())
             if self._processed >= chunks:
                 break
             time.sleep(0.1)
@@ -163,7 +166,7 @@ def expected_events(sent: Iterable[Chunk], config: BedConfig) -> set[str]:
 
 def _follow_findings(settings: Settings) -> AsyncIterator[Finding]:
     if settings.engine == "kafka":
-        from stream.kafka.log import follow_findings
+        from stream.kafka.findings import follow_findings
 
         return follow_findings(settings.kafka)
     from stream.embedded.findings import follow_findings as follow_embedded

@@ -2,14 +2,13 @@
 
 import asyncio
 import logging
-import signal
 import sys
 
 from rich.console import Console
 
+from stream.bed import warm_up
+from stream.lifetime import run_until_told
 from wardbeat.settings import Settings, SettingsError
-
-log = logging.getLogger("wardbeat")
 
 
 def set_up_logging() -> None:
@@ -20,6 +19,7 @@ def set_up_logging() -> None:
 def run_worker(settings: Settings) -> int:
     """Run the worker of the engine that the settings name, until told to stop; the exit code."""
     set_up_logging()
+    warm_up(settings.beds())
     if settings.engine == "kafka":
         from stream.kafka.engine import run_kafka_worker
 
@@ -27,37 +27,38 @@ def run_worker(settings: Settings) -> int:
     from stream.embedded.engine import EmbeddedEngine
 
     engine = EmbeddedEngine(settings.redis, settings.prefix, settings.worker, settings.beds())
-    return asyncio.run(_until_told(engine))
+    return asyncio.run(run_until_told(engine.run()))
 
 
-async def _until_told(engine: "EmbeddedEngine") -> int:  # type: ignore[name-defined]  # noqa: F821
-    task = asyncio.create_task(engine.run())
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, task.cancel)
-    try:
-        await task
-    except asyncio.CancelledError:
-        log.info("worker stopped in good order")
-        return 0
-    return 1
+def run_api(settings: Settings) -> None:
+    """Serve until told to stop. Raises SettingsError without a secret, OSError where the port is taken."""
+    from api.config import ApiConfig
+    from api.serve import serve
 
-
-def secret_of(settings: Settings) -> str:
-    """The secret that signs the tokens. Raises SettingsError while it is missing."""
-    if len(settings.secret) < 32:
-        raise SettingsError(
-            f"secret: expected at least 32 characters, got {len(settings.secret)}; set WARDBEAT_SECRET, "
-            "e.g. to what `openssl rand -hex 32` prints"
-        )
-    return settings.secret
+    set_up_logging()
+    config = ApiConfig(
+        redis_url=settings.redis,
+        secret=_secret(settings),
+        prefix=settings.prefix,
+        open_metrics=settings.metrics_open,
+    )
+    serve(config, settings.host, settings.port)
 
 
 def create_token(settings: Settings, name: str, role: str, days: float) -> str:
-    """A signed token. Raises ValueError for a role that there is not."""
+    """A signed token. Raises ValueError for a role that there is not, SettingsError without a secret."""
     from api.auth import issue_token
 
-    return issue_token(secret_of(settings), name, role, days * 86400)
+    return issue_token(_secret(settings), name, role, days * 86400)
+
+
+def _secret(settings: Settings) -> str:
+    from api.auth import check_secret
+
+    try:
+        return check_secret(settings.secret)
+    except ValueError as error:
+        raise SettingsError(f"{error}; set WARDBEAT_SECRET, e.g. to what `openssl rand -hex 32` prints") from None
 
 
 def create_topics(settings: Settings, console: Console) -> None:

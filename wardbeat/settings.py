@@ -1,4 +1,4 @@
-"""Settings: environment (``WARDBEAT_…``), a ``.env`` file, and flags of the command line, in growing order of weight."""
+"""Settings: environment (``WARDBEAT_…``), a ``.env`` file, and flags, in growing order of weight."""
 
 import socket
 from pathlib import Path
@@ -30,7 +30,7 @@ class Settings(BaseSettings):
     redis: str = Field("redis://localhost:6379/0", description="address of Redis or Valkey")
     prefix: str = Field("wardbeat:", description="of all keys in Redis")
     worker: str = Field(default_factory=lambda: socket.gethostname(), description="this worker's name")
-    static_member: bool = Field(False, description="the worker's name is its place in the group: faster back after a crash")
+    static_member: bool = Field(False, description="back sooner after a crash; see KafkaConfig")
     session_timeout_s: Annotated[float, Field(ge=6, le=60)] = 6.0
     data_dir: Path = Field(Path(".wardbeat"), description="where the parts that wardbeat starts keep their files")
     host: str = "127.0.0.1"

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from rich.console import Console
@@ -32,7 +33,7 @@ class AlarmStream:
         self._url = url.rstrip("/").replace("http", "ws", 1) + "/ws/alarms"
         self._token = token
         self.since = since
-        self.connected = asyncio.Event()
+        self._log: str | None = None  # the log that `since` belongs to
         self._seen: set[str] = set()
 
     async def messages(self) -> AsyncIterator[dict[str, Any]]:
@@ -44,8 +45,8 @@ class AlarmStream:
         while True:
             try:
                 headers = {"Authorization": f"Bearer {self._token}"}
-                async with connect(f"{self._url}?since={self.since}", additional_headers=headers) as socket:
-                    self.connected.set()
+                query = urlencode({"since": self.since} | ({"log": self._log} if self._log else {}))
+                async with connect(f"{self._url}?{query}", additional_headers=headers) as socket:
                     while True:
                         message = msgspec.json.decode(await asyncio.wait_for(socket.recv(), SILENT_S))
                         if message["type"] == "alarm":
@@ -53,6 +54,8 @@ class AlarmStream:
                             if message["event"]["event"] in self._seen:
                                 continue
                             self._seen.add(message["event"]["event"])
+                        elif message["type"] == "hello":
+                            self._log = message["log"] or self._log
                         yield message
             except ConnectionClosed as error:
                 if error.rcvd is not None and error.rcvd.code == POLICY_CLOSE:
@@ -66,7 +69,6 @@ class AlarmStream:
                 reason = f"nothing heard for {SILENT_S:.0f} s"
             except OSError as error:
                 reason = str(error)
-            self.connected.clear()
             yield {"type": "lost", "reason": reason}
             await asyncio.sleep(RETRY_S)
 

@@ -7,7 +7,7 @@ import logging
 import redis.asyncio as redis
 
 from stream.bed import BedConfig
-from stream.embedded.log import LEASE_MS, SEQ_BITS, EmbeddedLog, Keys, LeaseLostError, position_of
+from stream.embedded.log import LEASE_MS, SEQ_BITS, EmbeddedLog, Keys, LeaseLostError, position_of, read_stream
 from stream.engine import Message
 from stream.outflow import Outflow
 from stream.pump import Pump
@@ -80,10 +80,10 @@ class EmbeddedEngine:
             if pump.waiting > MAX_WAITING:
                 await asyncio.sleep(READ_BLOCK_MS / 1000)
                 continue
-            answer = await self._client.xread({self._keys.chunks: last}, count=READ_COUNT, block=READ_BLOCK_MS)
-            for entry, fields in answer[0][1] if answer else ():
-                last = entry
-                position = position_of(entry)
+            key = self._keys.chunks
+            entries = await read_stream(self._client, key, last, count=READ_COUNT, block_ms=READ_BLOCK_MS)
+            for entry, fields in entries:
+                last, position = entry, position_of(entry)
                 pump.submit(Message(0, position, float(position >> SEQ_BITS), fields[b"v"]))
 
     async def _renew(self) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from typing import cast
 
 import redis.asyncio as redis
 
@@ -47,6 +48,14 @@ def entry_of(position: int) -> str:
     return f"{position >> SEQ_BITS}-{position & ((1 << SEQ_BITS) - 1)}"
 
 
+async def read_stream(
+    client: redis.Redis, key: str, after: bytes | str, *, count: int, block_ms: int
+) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    """Entries of the Stream ``key`` after the id ``after``, waiting up to ``block_ms`` for the first."""
+    answer = await client.xread({key: after}, count=count, block=block_ms)
+    return cast("list[tuple[bytes, dict[bytes, bytes]]]", answer[0][1]) if answer else []  # type: ignore[index]
+
+
 class Keys:
     """Names of the embedded log's keys."""
 
@@ -61,7 +70,7 @@ class Keys:
 class EmbeddedLog:
     """``stream.engine.Log`` on Valkey. Every call is repeated until the server answers."""
 
-    def __init__(self, client: "redis.Redis", store: StoreWriter, keys: Keys, worker: str) -> None:
+    def __init__(self, client: redis.Redis, store: StoreWriter, keys: Keys, worker: str) -> None:
         self._client = client
         self._store = store
         self._keys = keys
@@ -78,7 +87,7 @@ class EmbeddedLog:
     async def load_checkpoints(self, partition: int) -> dict[str, bytes]:
         """See ``Log``. There is one partition."""
         del partition
-        stored: dict[bytes, bytes] = await self._client.hgetall(self._keys.checkpoints)
+        stored = cast("dict[bytes, bytes]", await self._client.hgetall(self._keys.checkpoints))
         return {bed.decode(): data for bed, data in stored.items()}
 
     async def publish(self, partition: int, batch: Batch) -> None:
@@ -105,9 +114,7 @@ class EmbeddedLog:
         """See ``Log``. Raises LeaseLostError where another worker took over: its state must not be overwritten."""
         del partition
         fields = [item for pair in checkpoints.items() for item in pair]
-        saved = await self._client.eval(
-            _SAVE, 2, self._keys.lease, self._keys.checkpoints, self._worker, *fields  # type: ignore[arg-type]
-        )
+        saved = await self._client.eval(_SAVE, 2, self._keys.lease, self._keys.checkpoints, self._worker, *fields)
         if not saved:
             raise LeaseLostError(f"worker {self._worker!r} no longer holds the lease")
 

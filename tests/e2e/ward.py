@@ -1,4 +1,4 @@
-"""A whole ward for the fault tests: real broker, real cache, workers and API as processes of their own, a listening client."""
+"""A whole ward for the fault tests: real broker and cache, workers and API as processes, a listening client."""
 
 import asyncio
 import contextlib
@@ -14,9 +14,9 @@ from pathlib import Path
 
 import msgspec
 import redis
-from api.auth import issue_token
 
 from alarms.alarm import AlarmEvent
+from api.auth import issue_token
 from ecg.chunk import Chunk
 from ecg.synthetic import Script, SyntheticPatient
 from stream.bed import Bed
@@ -29,7 +29,7 @@ from wardbeat.feeding import now_ms, open_source, patient_chunks
 from wardbeat.settings import Settings
 from wardbeat.watch import AlarmStream
 
-SECRET = "a secret of the tests, forty characters"  # noqa: S105
+SECRET = "a secret of the tests, forty characters"
 PARTITIONS = 4
 
 
@@ -124,7 +124,9 @@ class Ward:
             "WARDBEAT_DATA_DIR": str(self.folder / name),
         }
         with (self.folder / f"{name}.log").open("ab") as log:
-            return subprocess.Popen([sys.executable, "-m", "wardbeat", *arguments], env=environment, stdout=log, stderr=log)
+            return subprocess.Popen(
+                [sys.executable, "-m", "wardbeat", *arguments], env=environment, stdout=log, stderr=log
+            )
 
     def start_worker(self, name: str = "worker-1") -> None:
         """Start a worker."""

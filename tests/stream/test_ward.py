@@ -30,7 +30,9 @@ def chunks_of(story: str, bed: str, seed: int = 3, step: int = 100) -> list[Chun
 @pytest.fixture(scope="module")
 def stories() -> list[Chunk]:
     """Two beds' chunks in turns."""
-    return [chunk for pair in zip(*(chunks_of(s, f"b{i}") for i, s in enumerate(STORIES)), strict=True) for chunk in pair]
+    return [
+        chunk for pair in zip(*(chunks_of(s, f"b{i}") for i, s in enumerate(STORIES)), strict=True) for chunk in pair
+    ]
 
 
 def offline(chunks: list[Chunk]) -> tuple[list[str], list[bytes]]:
@@ -74,15 +76,13 @@ class FakelessLog:
 
 
 def log_of(chunks: list[Chunk], ms_per_message: float = 100.0) -> FakelessLog:
-    return FakelessLog(
-        [Message(0, n, ms_per_message * n, encode_chunk(chunk)) for n, chunk in enumerate(chunks)]
-    )
+    return FakelessLog([Message(0, n, ms_per_message * n, encode_chunk(chunk)) for n, chunk in enumerate(chunks)])
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(crashes=st.lists(st.tuples(st.integers(1, 299), st.booleans()), max_size=6))
 def test_crashes_anywhere_change_nothing(stories: list[Chunk], crashes: list[tuple[int, bool]]) -> None:
-    """Protects the promise of DESIGN.md: after any crashes the same alarms with the same ids and contents, none more."""
+    """Protects the promise of DESIGN.md: after any crashes the same alarms, ids and contents."""
     log = log_of(stories)
     for until, lost in sorted(crashes):
         if until > log.committed:
@@ -130,3 +130,18 @@ def test_what_cannot_be_read_is_set_aside(stories: list[Chunk]) -> None:
     assert "20" in progress.batch.deadletters[1].reason
     assert core.counters["deadletters"] == 2
     assert core.counters["chunks"] == 120
+
+
+def test_a_checkpoint_of_another_version_does_not_stop_the_ward(stories: list[Chunk]) -> None:
+    """Protects the beds after an upgrade: what cannot be restored is judged anew from the log, and that is counted."""
+    core = WardCore(0, CONFIG, {})
+    messages = log_of(stories).messages
+    core.process(messages[:100])
+    stale = {
+        bed.bed: encode_checkpoint(msgspec.structs.replace(bed, parts={**bed.parts, "detector": b"\x90"}))
+        for bed in core.all_checkpoints()
+    }
+    successor = WardCore(0, CONFIG, stale | {"b9": b"junk"})
+    assert successor.counters["checkpoints_refused"] == 3
+    progress = successor.process(messages)
+    assert [event.event for event in progress.batch.alarms]
