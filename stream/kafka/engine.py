@@ -29,7 +29,7 @@ from stream.wire import CHUNKS
 log = logging.getLogger(__name__)
 
 COMMIT_S = 1.0  # what is read twice after a crash; a commit costs one small request
-HEARTBEAT_S = 2.0  # three to a session, as Kafka asks
+HEARTBEAT_S = 1.0  # a worker hears of a rebalance with its next heartbeat: its beds wait no longer than this
 # A member that does not come to a rebalance within this is out. A worker that was killed in the middle of one holds up
 # all others for as long: 36 s of silence were seen with 30 s.
 REBALANCE_S = 10.0
@@ -40,6 +40,7 @@ STOP_S = 10.0
 CHECK_S = 1.0
 ENDS_EVERY = 5  # checks: how far the log goes is asked over the network
 RETRY_S = 1.0
+SELDOM_S = 10.0
 
 
 class EngineError(RuntimeError):
@@ -230,10 +231,29 @@ async def _within(work: Coroutine[Any, Any, object], doing: str) -> None:
         log.warning("%s: gave up: %r", doing, error)
 
 
+class _Seldom(logging.Filter):
+    """While brokers are away aiokafka says so a hundred times a second: once in ``SELDOM_S`` is enough."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith("aiokafka"):
+            return True
+        key = (record.name, str(record.msg))
+        if record.created - self._said.get(key, 0.0) < SELDOM_S:
+            return False
+        self._said[key] = record.created
+        return True
+
+
 def run_kafka_worker(config: KafkaConfig, beds: BedConfig) -> int:
     """Run a worker until SIGTERM or SIGINT; the exit code, not 0 where a supervisor should start it again."""
     for name in ("faust", "mode", "aiokafka"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_Seldom())
     # As a policy, because Faust reads from Kafka in a thread with a loop of its own. A tenth less work than asyncio's.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     return asyncio.run(_until_told(KafkaEngine(config, beds)))

@@ -211,13 +211,10 @@ async def follow_findings(bootstrap: str) -> AsyncIterator[Finding]:
     Raises:
         aiokafka.errors.KafkaConnectionError: no broker answers.
     """
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="latest")
+    consumer = AIOKafkaConsumer(FINDINGS, bootstrap_servers=bootstrap, auto_offset_reset="latest")
     try:
         await consumer.start()
-        await consumer.topics()
-        parts = [TopicPartition(FINDINGS, number) for number in consumer.partitions_for_topic(FINDINGS) or ()]
-        consumer.assign(parts)
-        await consumer.seek_to_end(*parts)
+        await consumer.seek_to_end()
         async for record in consumer:
             yield decode_finding(record.value)
     finally:
