@@ -372,7 +372,7 @@ class Assembler:
             return
         if (chunk.epoch, chunk.fs) != (numbering.declared, numbering.fs) or chunk.sent_at <= numbering.after:
             return
-        # a chunk that ends beyond the newest sample kept was refused
+        # beyond the newest sample kept it was refused (that a jump passed a refused one by is two faults in a window)
         if chunk.end - numbering.origin <= self._order.newest:
             self._refill.offer(Segment.of(chunk, numbering.origin))
 

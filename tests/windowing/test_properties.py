@@ -20,7 +20,7 @@ REORDER_S = 3.0  # chunks of up to 2 s that swap places by up to 0.9 s stay with
 EPOCH = 1_700_000_000_000
 
 seeds = st.integers(0, 2**32 - 1)
-slow = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+slow = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 Counts = npt.NDArray[np.int16]
 
 
@@ -216,7 +216,7 @@ def feed(assembler: Assembler, c: Chunk, got: Got) -> None:
         got.exact.append(str(error))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=seeds, where=st.floats(0, 1), hop=st.sampled_from([0.5, 1.0, 2.3, 5.0]))
 def test_a_crash_anywhere_changes_nothing(seed: int, where: float, hop: float) -> None:
     """Snapshot, restore, refill from the first chunk needed or before: every later byte is as without a crash.
