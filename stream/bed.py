@@ -203,6 +203,7 @@ class Bed:
                 beat_at=beats.at,
                 quality=marks,
                 covered=np.atleast_1d(span.mask.any(axis=0).reshape(-1, BLOCK).any(axis=1)),
+                received=span.received,
                 sent_at=span.sent_at,
             )
         )

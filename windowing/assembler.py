@@ -22,6 +22,8 @@ from collections.abc import Iterator
 from math import ceil
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from ecg.chunk import Chunk
 from windowing.order import Reorder, Segment
@@ -301,7 +303,18 @@ class Assembler:
             else:
                 window = Window(epoch, end, *self._ring.view(end - self._window, end))
             self._emitted = end
-            yield Span(epoch, first, *self._ring.view(first, end), sent_at, window)
+            yield Span(epoch, first, *self._ring.view(first, end), self._received(first, end), sent_at, window)
+
+    def _received(self, first: int, end: int) -> npt.NDArray[np.bool_]:
+        """Which blocks of ``[first, end)`` lie neither within a hole that was given up nor beyond the epoch's end."""
+        starts = np.arange(first, end, BLOCK)
+        received: npt.NDArray[np.bool_] = starts < self._resampler.written
+        for gap_first, gap_end in self._order.gaps:
+            inside = (starts >= self._resampler.outputs(gap_first)) & (
+                starts + BLOCK <= self._resampler.outputs(gap_end)
+            )
+            received &= ~inside
+        return received
 
     def _lowest(self) -> int:
         """The input below which nothing is needed for the windows to come."""

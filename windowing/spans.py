@@ -20,6 +20,7 @@ class Span:
         first: analysis sample index of the first column.
         microvolts: (12, n) float32 µV, zero where missing; a view into the ring, valid until the next push.
         mask: (12, n) bool, True where real (measured or derived from I and II).
+        received: (n / ``BLOCK``,) bool, False for a block of which no sample came, not even as ``MISSING``.
         sent_at: Unix milliseconds at which the monitor sent the chunk that completed the span.
         window: the window that ends where this span ends, if one does.
     """
@@ -28,6 +29,7 @@ class Span:
     first: int
     microvolts: npt.NDArray[np.float32]
     mask: npt.NDArray[np.bool_]
+    received: npt.NDArray[np.bool_]
     sent_at: float
     window: "Window | None" = None
 

@@ -4,7 +4,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Coroutine
-from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
@@ -30,9 +29,9 @@ RATES = (58, 97, 74, 66, 108, 82)  # one patient each; beds share them, shifted:
 
 
 @cache
-def patient(rate: int) -> npt.NDArray[np.float32]:
-    """(12, 500 × LOOP_S) float32 µV of one patient in sinus rhythm at that rate."""
-    return SyntheticPatient(f"sinus(rate={rate}) {LOOP_S}s", seed=rate).microvolts(0, 500 * LOOP_S)
+def patient(rhythm: str, seed: int) -> npt.NDArray[np.float32]:
+    """(12, 500 × LOOP_S) float32 µV of one patient in that rhythm: ``sinus(rate=74)``, ``asystole`` …"""
+    return SyntheticPatient(f"{rhythm} {LOOP_S}s", seed).microvolts(0, 500 * LOOP_S)
 
 
 @dataclass
@@ -61,7 +60,8 @@ class Bed:
         mask = np.ones((len(LEADS), SPAN), dtype=np.bool_)
         mask[[LEADS.index(lead) for lead in self.off]] = False
         samples = self.microvolts[:, start : start + SPAN]
-        span = Span(self.state.epoch, self.at, samples, mask, self.state.epoch + 2.0 * (self.at + SPAN))
+        received = np.ones(SPAN // 50, dtype=np.bool_)
+        span = Span(self.state.epoch, self.at, samples, mask, received, self.state.epoch + 2.0 * (self.at + SPAN))
         self.at += SPAN
         return self.feed.frame(self.state.bed, span)
 
@@ -80,18 +80,18 @@ class LiveWard:
         self.epoch = now - 600_000  # they have been lying there for ten minutes
         self.beds = {name: self._bed(name, i) for i, name in enumerate(beds)}
         self._frames = frames
+        self._closing = False
         self._alarms: dict[str, AlarmEvent] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._client = connect(store)
         self._writer = StoreWriter(self._client)
-        self._playing = self._submit(self._play())
+        self._playing = self._wait(self._start())
 
     def close(self) -> None:
         """Stop writing; the store stays as it is."""
-        self._playing.cancel()
-        self._wait(self._client.aclose())
+        self._wait(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -99,6 +99,11 @@ class LiveWard:
     def set(self, bed: str, **changes: Any) -> None:
         """Change what the store says of the bed."""
         self.beds[bed].state = replace_state(self.beds[bed].state, **changes)
+
+    def play(self, bed: str, rhythm: str, hr_bpm: float | None) -> None:
+        """Let the bed's heart beat otherwise; the rate is what the store then says."""
+        self.beds[bed].microvolts = patient(rhythm, 4)
+        self.set(bed, hr_bpm=hr_bpm)
 
     def begin_alarm(
         self, bed: str, kind: Kind, text: str, *, ago_s: float = 2.0, priority: Priority | None = None
@@ -146,15 +151,23 @@ class LiveWard:
             model="beats-1",
             worker="test",
         )
-        shifted = np.roll(patient(rate), 731 * number, axis=1)
+        shifted = np.roll(patient(f"sinus(rate={rate})", rate), 731 * number, axis=1)
         return Bed(state, shifted, (), True, WaveFeed(), 600 * 500)
 
     async def _play(self) -> None:
         due = self._loop.time()
-        while True:
+        while not self._closing:
             await self._show()
             due += FRAME_S
             await asyncio.sleep(max(0.0, due - self._loop.time()))
+
+    async def _start(self) -> "asyncio.Task[None]":
+        return asyncio.create_task(self._play())
+
+    async def _end(self) -> None:
+        self._closing = True
+        await self._playing
+        await self._client.aclose()
 
     async def _show(self) -> None:
         now = 1000 * time.time()
@@ -174,11 +187,8 @@ class LiveWard:
     def _log(self, event: AlarmEvent) -> None:
         self._wait(self._writer.append_alarms([(event.event, msgspec.json.encode(event))]))
 
-    def _submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
-
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
-        return self._submit(work).result(timeout=10)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=10)
 
 
 def replace_state(state: BedState, **changes: Any) -> BedState:

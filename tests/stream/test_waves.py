@@ -10,11 +10,19 @@ from stream.waves import DISPLAY_UV_PER_BIT, WaveFeed, lead_names
 from windowing.spans import Span
 
 RNG = np.random.default_rng(1)
+RECEIVED = np.ones(1, dtype=np.bool_)  # the feed does not look at it
 
 
 def spans(microvolts: np.ndarray, mask: np.ndarray, cut: int) -> list[Span]:
     return [
-        Span(1_000, first, microvolts[:, first : first + cut], mask[:, first : first + cut], 1e3 + (first + cut) * 2.0)
+        Span(
+            1_000,
+            first,
+            microvolts[:, first : first + cut],
+            mask[:, first : first + cut],
+            RECEIVED,
+            1e3 + (first + cut) * 2.0,
+        )
         for first in range(0, microvolts.shape[1], cut)
     ]
 
@@ -64,14 +72,14 @@ def test_what_is_not_measured_is_not_drawn() -> None:
     x, mask = signal(200), np.ones((12, 200), dtype=np.bool_)
     mask[3] = False
     mask[5, 100:] = False
-    frame = WaveFeed().frame("bed-é", Span(0, 0, np.where(mask, x, 0).astype(np.float32), mask, 400.0))
+    frame = WaveFeed().frame("bed-é", Span(0, 0, np.where(mask, x, 0).astype(np.float32), mask, RECEIVED, 400.0))
     assert frame is not None
     _, bed, rows, samples = decode(frame)
     assert bed == "bed-é"
     assert rows == [0, 1, 2, *range(4, 12)]
     assert (samples[4, 25:] == MISSING).all()
     assert (samples[4, :25] != MISSING).all()
-    assert WaveFeed().frame("b", Span(0, 0, x * 0, np.zeros_like(mask), 0.0)) is None
+    assert WaveFeed().frame("b", Span(0, 0, x * 0, np.zeros_like(mask), RECEIVED, 0.0)) is None
 
 
 def test_a_lead_that_drops_out_does_not_ring() -> None:
