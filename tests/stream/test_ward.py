@@ -47,7 +47,7 @@ def offline(chunks: list[Chunk]) -> tuple[list[str], list[bytes]]:
 
 
 @dataclass
-class FakelessLog:
+class ListLog:
     """A log as a list, with the position that was committed and the newest checkpoints: what a broker keeps."""
 
     messages: list[Message]
@@ -66,6 +66,8 @@ class FakelessLog:
                 data = msgspec.json.encode(event)
                 assert self.events.setdefault(event.event, data) == data, "one id, two contents"
             self.findings |= {msgspec.json.encode(finding) for finding in progress.batch.findings}
+            # Findings do not look into the ring yet; this is what they would miss there.
+            assert not any(bed.counts["unrefilled"] for bed in core.beds.values()), "the ring was not refilled"
             due = core.checkpoints_due()
             if rng_lose_checkpoint and start + 7 >= until:
                 return  # died between the alarms and the checkpoint
@@ -75,8 +77,8 @@ class FakelessLog:
                 self.committed = position
 
 
-def log_of(chunks: list[Chunk], ms_per_message: float = 100.0) -> FakelessLog:
-    return FakelessLog([Message(0, n, ms_per_message * n, encode_chunk(chunk)) for n, chunk in enumerate(chunks)])
+def log_of(chunks: list[Chunk], ms_per_message: float = 100.0) -> ListLog:
+    return ListLog([Message(0, n, ms_per_message * n, encode_chunk(chunk)) for n, chunk in enumerate(chunks)])
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
