@@ -35,6 +35,18 @@ CHROMIUM_ARGS = [
 NO_FAULT = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE", "willReadFrequently")
 
 
+def chromium() -> str:
+    """Path of the browser.
+
+    Raises:
+        RuntimeError: there is none.
+    """
+    found = os.environ.get("WARDBEAT_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        raise RuntimeError("no Chromium: install the package 'chromium', or name the program in WARDBEAT_CHROMIUM")
+    return found
+
+
 class Api:
     """The API as a process that a test can end and start again on the same port."""
 
@@ -99,11 +111,8 @@ def ward(store: ValkeyServer) -> Iterator[LiveWard]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium. It must be there: a console that nobody looked at is not tested."""
-    found = os.environ.get("WARDBEAT_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
-        pytest.fail("no Chromium: install the package 'chromium', or name the program in WARDBEAT_CHROMIUM")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=CHROMIUM_ARGS)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_ARGS)
         yield browser
         browser.close()
 

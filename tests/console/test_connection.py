@@ -45,13 +45,14 @@ def test_a_store_that_is_gone_is_told_and_its_successor_read_from_the_start(
     store.start()
     api = Api(store.url)
     api.start()
-    ward = LiveWard(store.url, ["1", "2"], frames=False)
+    ward, closed = LiveWard(store.url, ["1", "2"], frames=False), False
     try:
         page = open_page(api.link())
         ward.begin_alarm("1", Kind.TACHY, "HR 134 > 120")
         ward.begin_alarm("2", Kind.ASYSTOLE, "ASYSTOLE")
         expect(page.locator("#banner-alarms li")).to_have_count(2)
         ward.close()
+        closed = True
         store.kill()
         expect(page.locator("#lost")).to_contain_text("NO LIVE DATA FROM THE SERVER", timeout=8000)
         expect(page.locator("#lost")).to_be_visible()
@@ -59,12 +60,13 @@ def test_a_store_that_is_gone_is_told_and_its_successor_read_from_the_start(
             expect(rate).to_have_text("---")
 
         store.start()
-        ward = LiveWard(store.url, ["1", "2"], frames=False)
+        ward, closed = LiveWard(store.url, ["1", "2"], frames=False), False
         ward.begin_alarm("1", Kind.BRADY, "HR 41 < 50")
         expect(page.locator("#lost")).to_be_hidden(timeout=10_000)
         expect(page.locator("#banner-alarms li")).to_have_count(1, timeout=8000)
         expect(page.locator("#banner-alarms li")).to_contain_text("HR 41 < 50")
     finally:
-        ward.close()
+        if not closed:
+            ward.close()
         api.kill()
         store.stop()

@@ -64,7 +64,9 @@ def test_the_servers_frame_is_read_as_it_was_written(js: Callable[..., Any]) -> 
     mask = np.ones((12, 100), dtype=np.bool_)
     mask[[LEADS.index("III"), LEADS.index("V6")]] = False
     mask[1, 40:] = False
-    frame = WaveFeed().frame("Bett 7ä", Span(1_700_000_000_123, 5000, microvolts, mask, np.ones(2, dtype=np.bool_), 1_700_000_010_456.0))
+    frame = WaveFeed().frame(
+        "Bett 7ä", Span(1_700_000_000_123, 5000, microvolts, mask, np.ones(2, dtype=np.bool_), 1_700_000_010_456.0)
+    )
     assert frame is not None
     seen = js(
         """const { decodeFrame, microvolts } = await import("/js/frames.js");

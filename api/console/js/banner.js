@@ -1,6 +1,6 @@
 /** The alarm banner, the alarm list, and what a screen reader is told. */
 
-import { PRIORITY_WORD, RANK, STARS, clockText, elapsedText, setText } from "./words.js";
+import { PRIORITY_WORD, RANK, STARS, bedLabel, clockText, elapsedText, setText } from "./words.js";
 
 /** Alarms that the banner names; the counts beside it say how many there are. */
 const IN_BANNER = 3;
@@ -86,7 +86,7 @@ export class AlarmBanner {
   announce(news) {
     setText(
       this.announcer,
-      news.map((alarm) => `${PRIORITY_WORD[alarm.priority]} alarm, bed ${alarm.bed}: ${alarm.text}.`).join(" "),
+      news.map((alarm) => `${PRIORITY_WORD[alarm.priority]} alarm, ${bedLabel(alarm.bed)}: ${alarm.text}.`).join(" "),
     );
   }
 
@@ -108,7 +108,7 @@ export class AlarmBanner {
       return span;
     };
     add("stars", STARS[alarm.priority] || PRIORITY_WORD[alarm.priority]);
-    add("bed", alarm.bed);
+    add("bed", bedLabel(alarm.bed));
     add("text", alarm.text);
     if (alarm.ended === null) {
       const when = add("when", `since ${clockText(alarm.since)} `);

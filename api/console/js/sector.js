@@ -1,8 +1,18 @@
 /** One bed on the wall: a custom element with its trace, its rate and its words. */
 
 import { JitterBuffer } from "./jitter.js";
-import { LEADS, STARS, PRIORITY_WORD, connectionWord, pickLeads, qualityText, rateText, setText } from "./words.js";
 import { Sweep } from "./sweep.js";
+import {
+  LEADS,
+  PRIORITY_WORD,
+  STARS,
+  bedLabel,
+  connectionWord,
+  pickLeads,
+  qualityText,
+  rateText,
+  setText,
+} from "./words.js";
 
 /** A bed whose frames stopped for this long is not live. */
 export const SILENT_MS = 2000;
@@ -44,7 +54,7 @@ export class BedSector extends HTMLElement {
       limits: part(".limits"),
       quality: part(".quality"),
     };
-    setText(part(".bed"), bed);
+    setText(part(".bed"), bedLabel(bed));
     this.sweep = new Sweep(/** @type {HTMLCanvasElement} */ (this.querySelector("canvas")));
     this.dataset.stale = "true";
     this.render();
@@ -125,7 +135,7 @@ export class BedSector extends HTMLElement {
     this.#mark("signal", quality.good ? "good" : "poor");
     this.#mark("rate", /\d/.test(rate) ? "known" : "unknown");
     const alarmWords = top === undefined ? "no alarm" : `${PRIORITY_WORD[top.priority]} alarm ${top.text}`;
-    const label = `Bed ${this.bed}, ${alarmWords}, heart rate ${rate}, ${quality.text}, ${parts.connection.textContent} ${inops}`;
+    const label = `${bedLabel(this.bed)}, ${alarmWords}, heart rate ${rate}, ${quality.text}, ${parts.connection.textContent} ${inops}`;
     if (this.getAttribute("aria-label") !== label) this.setAttribute("aria-label", label);
   }
 

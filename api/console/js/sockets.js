@@ -58,7 +58,7 @@ export class LiveSocket {
     };
     socket.onclose = (event) => {
       if (event.code === REFUSED) this.#refuse();
-      else this.#lose(event.reason || `closed (${event.code})`);
+      else this.#lose(event.reason || `the connection broke (${event.code})`);
     };
     this.socket = socket;
   }

@@ -6,8 +6,10 @@ import { CAPACITY, DISPLAY_FS } from "./jitter.js";
 const ERASE_BAR = 14;
 /** A slot holds 2.5 mV at 10 mm/mV; a crowded wall is drawn smaller rather than cut off. */
 const SLOT_MM = 25;
-/** The baseline stands below the middle: in II, which most look at, the R wave points up. */
-const BASELINE = 0.6;
+/** Where in its slot a lead's baseline stands: R points up in most leads, aVR and V1–V3 point down. */
+const BASELINE = 0.62;
+const BASELINE_DOWN = 0.42;
+const POINT_DOWN = Object.freeze([3, 6, 7, 8]);
 
 /**
  * @typedef {object} Scale
@@ -142,7 +144,7 @@ export class Sweep {
     ctx.beginPath();
     for (let row = 0; row < this.leads.length; row += 1) {
       const lead = this.leads[row];
-      const middle = slot * (row + BASELINE);
+      const baseline = slot * (row + (POINT_DOWN.includes(lead) ? BASELINE_DOWN : BASELINE));
       let lastX = Infinity;
       for (let i = from; i <= to; i += 1) {
         const value = buffer.at(lead, i);
@@ -151,7 +153,7 @@ export class Sweep {
           lastX = Infinity;
           continue;
         }
-        const y = Math.max(1, Math.min(height - 1, middle - value * this.pxPerMicrovolt));
+        const y = Math.max(1, Math.min(height - 1, baseline - value * this.pxPerMicrovolt));
         if (x < lastX) ctx.moveTo(x, y);
         else ctx.lineTo(x, y);
         lastX = x;

@@ -88,6 +88,11 @@ export function pickLeads(there, count) {
   return picked.map((name) => LEADS.indexOf(name));
 }
 
+/** @param {string} bed @returns {string} how the bed is called: a bare number would pass for a measurement */
+export function bedLabel(bed) {
+  return /^\d+$/.test(bed) ? `Bed ${bed}` : bed;
+}
+
 const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 
 /** @param {number} ms Unix milliseconds @returns {string} local time of day, `14:03:27` */

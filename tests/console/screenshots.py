@@ -1,0 +1,85 @@
+"""Takes the pictures in docs/screenshots: ``python -m tests.console.screenshots``."""
+
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from alarms.alarm import Kind, Priority
+from stream.embedded.server import ValkeyServer
+
+from .conftest import CHROMIUM_ARGS, Api, chromium
+from .ward import LiveWard
+
+OUT = Path(__file__).parent.parent.parent / "docs" / "screenshots"
+SMALL, LARGE = (1280, 720), (1920, 1080)
+COLOURS = 96  # the page has few; a picture of 2 million pixels then takes a tenth of a megabyte
+SWEEP_MS = 9000  # a full sweep of the widest sector
+
+
+def wall(browser: Browser, api: Api, size: tuple[int, int], beds: int) -> Page:
+    """The wall after a full sweep."""
+    page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+    page.goto(api.link())
+    page.wait_for_function(f"() => document.querySelectorAll('bed-sector[data-stale=\"false\"]').length >= {beds}")
+    page.wait_for_timeout(SWEEP_MS)
+    return page
+
+
+def take(page: Page, name: str) -> None:
+    """Write the picture, with the flashing held at its bright phase."""
+    page.evaluate("() => document.getAnimations().forEach(each => { each.currentTime = 0; each.pause(); })")
+    path = OUT / f"{name}.png"
+    page.screenshot(path=path)
+    Image.open(path).quantize(COLOURS).save(path, optimize=True)
+
+
+def trouble(ward: LiveWard, beds: list[str]) -> None:
+    """One alarm of each priority, a lead off, and a monitor that went away."""
+    ward.play(beds[1], "asystole", None)
+    ward.begin_alarm(beds[1], Kind.ASYSTOLE, "ASYSTOLE 4.0 s", ago_s=12)
+    ward.play(beds[2], "tachy(rate=134)", 134)
+    ward.begin_alarm(beds[2], Kind.TACHY, "HR 134 > 120", ago_s=75)
+    ward.play(beds[4], "brady(rate=44)", 44)
+    ward.begin_alarm(beds[4], Kind.BRADY, "HR 44 < 50", ago_s=31)
+    # No kind of this version has low priority; the console must show one all the same.
+    ward.begin_alarm(beds[3], Kind.PAUSE, "PAUSE 2.1 s", ago_s=8, priority=Priority.LOW)
+    ward.beds[beds[5]].off = ("V1",)
+    ward.set(beds[5], quality=ward.beds[beds[5]].state.quality | {"V1": "off"})
+    ward.begin_alarm(beds[5], Kind.LEADS_OFF, "LEAD V1 OFF", ago_s=40)
+    ward.begin_alarm(beds[6], Kind.PAUSE, "PAUSE 3.2 s", ago_s=300)
+    ward.end_alarm(beds[6], Kind.PAUSE)
+    ward.beds[beds[7]].sending = False
+
+
+def main() -> None:
+    """Take all of them."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_ARGS)
+        for count in (8, 50):
+            with ValkeyServer(Path(folder) / str(count)) as store:
+                beds = [str(number) for number in range(1, count + 1)]
+                api, ward = Api(store.url), LiveWard(store.url, beds)
+                api.start()
+                if count == 8:
+                    page = wall(browser, api, SMALL, count)
+                    take(page, "wall-8-calm-1280x720")
+                    page.close()
+                trouble(ward, beds)
+                for size in (SMALL, LARGE):
+                    page = wall(browser, api, size, count - 1)
+                    take(page, f"wall-{count}-alarms-{size[0]}x{size[1]}")
+                    if count == 8 and size == LARGE:
+                        api.kill()
+                        page.wait_for_selector("#lost:not([hidden])")
+                        take(page, f"wall-{count}-connection-lost-{size[0]}x{size[1]}")
+                    page.close()
+                ward.close()
+                api.kill()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
