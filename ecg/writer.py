@@ -28,7 +28,7 @@ def write_record(
         recording: what to write. NaN becomes WFDB's invalid sample; a rhythm's name gets WFDB's opening bracket if it
             has none.
         path: record to write, without extension (``.hea`` is taken off); its folder must exist.
-        lead_offs: intervals ``(lead, first, end)`` in samples, written as comment annotations.
+        lead_offs: intervals ``(lead, first, end)`` in samples, written as notes at "~" (signal quality).
         uv_per_bit: step of the samples in µV. A lead that would not fit into 16 bits is written coarser by the power of
             two that makes it fit, never clipped.
 
@@ -107,5 +107,5 @@ def _notes(recording: Recording, lead_offs: Iterable[tuple[str, int, int]]) -> l
     for lead, first, end in lead_offs:
         if not 0 <= first < end <= n:
             raise ValueError(f"lead off: expected [first, end) within [0, {n}), got {(lead, first, end)!r}")
-        notes += [(first, '"', LEAD_OFF + lead), (end, '"', LEAD_ON + lead)]
+        notes += [(first, "~", LEAD_OFF + lead), (end, "~", LEAD_ON + lead)]
     return sorted(notes, key=lambda note: note[0])

@@ -1,5 +1,6 @@
 """WFDB records (.hea with .dat or .mat) and their annotations, read by ``wfdb``."""
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +15,12 @@ from ecg.recording import Recording, Rhythm
 
 # The codes that PhysioNet's table of annotations lists as beats; "!" (a wave of ventricular flutter) is none.
 BEAT_SYMBOLS = frozenset("NLRBAaJSVrFejnE/fQ?")
+_AUX = 63  # code of the byte pair (length, code × 4) before a note's text
+_DEFINITION = re.compile(rb"## (time resolution: \d+\.?\d*\0?|annotation type definitions|end of definitions)")
 # A "+" note with this rhythm ends the one before it without naming another; the writer sets it where rhythms have gaps.
 NO_RHYTHM = "(?"
-LEAD_OFF, LEAD_ON = "lead off ", "lead on "  # what a comment annotation (") of ours begins with
+# How notes of ours begin. They stand at "~" (change of signal quality): wfdb drops a comment annotation at sample 0.
+LEAD_OFF, LEAD_ON = "lead off ", "lead on "
 
 
 class BeatAnnotations(NamedTuple):
@@ -89,7 +93,8 @@ def read(header: Path, beats: str | None) -> Recording:
     else:
         columns = list(signals.p_signal.T)
         rates = [signals.fs] * signals.n_sig
-    channels = [Channel(n, u, c) for n, u, c in zip(signals.sig_name, signals.units, columns, strict=True)]
+    named = zip(signals.sig_name, signals.units, columns, strict=True)
+    channels = [Channel(name or f"ch{k + 1}", unit or "", column) for k, (name, unit, column) in enumerate(named)]
     ecg_rates = {rate for rate, channel in zip(rates, channels, strict=True) if is_ecg(channel.name, channel.unit)}
     if len(ecg_rates) > 1:
         raise RecordError(f"{header}: expected one sampling rate for all leads, got {sorted(ecg_rates)}")
@@ -185,11 +190,26 @@ def _notes(header: Path, ext: str) -> Any:
     file = header.with_suffix("." + ext)
     if not file.is_file():
         raise RecordError(f"{header}: no annotation file {file.name}")
+    _check_definitions(file)
     try:
         with wfdb_library() as wfdb:
             return wfdb.rdann(str(header.resolve().with_suffix("")), ext)
     except Exception as error:
         raise RecordError(f"{file}: {error or type(error).__name__}") from error
+
+
+def _check_definitions(file: Path) -> None:
+    """Refuse a ``##`` note that wfdb 4.3 does not know, or a second time resolution: it would read them for ever."""
+    content = file.read_bytes()
+    resolutions = 0
+    for match in re.finditer(rb"## ", content):
+        at = match.start()
+        if at < 2 or content[at - 1] >> 2 != _AUX:
+            continue
+        text = content[at : at + content[at - 2]]
+        resolutions += text.startswith(b"## time resolution")
+        if resolutions > 1 or not _DEFINITION.fullmatch(text):
+            raise RecordError(f"{file}: expected WFDB's definitions after '##', got {text!r}")
 
 
 def _lines(header: Path) -> list[str]:

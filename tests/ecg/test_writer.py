@@ -43,9 +43,9 @@ def test_round_trip(tmp_path: Path, n_leads: int, n: int, fs: int, seed: int) ->
 
 
 def test_lead_offs_come_back(tmp_path: Path) -> None:
-    """Lead-off intervals, also two at once and one to the very end, are kept as notes and disturb no beat."""
+    """Lead-off intervals, two at once, from the first sample, to the last: all are kept, and disturb no beat."""
     recording = Recording("r", 500, ("I", "II"), np.zeros((2, 5000), dtype=np.float32), np.array([10, 500]), ("N", "N"))
-    offs = (("I", 100, 2000), ("II", 1500, 1800), ("I", 4000, 5000))
+    offs = (("I", 0, 2000), ("II", 1500, 1800), ("I", 4000, 5000))
     header = write_record(recording, tmp_path / "r", lead_offs=offs)
     assert read_lead_offs(header) == offs
     found = read_recording(header)
