@@ -19,6 +19,7 @@ from stream.kafka.config import KafkaConfig
 from stream.kafka.log import KafkaLog
 from stream.kafka.projector import Projector
 from stream.kafka.topics import ensure_topics
+from stream.kafka.transport import BatchingTransport
 from stream.kafka.watchdog import LoopGuard, Watchdog, end_process
 from stream.outflow import Outflow
 from stream.pump import Pump
@@ -121,6 +122,7 @@ class KafkaEngine:
             # needs them: the hand-over below settles what must be settled.
             stream_wait_empty=False,
         )
+        app.transport = BatchingTransport(app.conf.broker_consumer, app)
         app.agent(app.topic(CHUNKS, key_type=bytes, value_type=bytes), name="chunks")(self._take)
         app.on_partitions_revoked.connect(self._revoked)
         app.on_partitions_assigned.connect(self._assigned)
@@ -179,8 +181,13 @@ class KafkaEngine:
                 self._guard.beat()
                 checks += 1
                 now = time.monotonic()
-                rebalancing = self._app.rebalancing_count if self._app.rebalancing else None
-                complaint = self._watchdog.complaint(self._pump, self._log, rebalancing=rebalancing, now=now)
+                complaint = self._watchdog.complaint(
+                    waiting=self._pump.waiting,
+                    progressed_at=self._pump.progressed_at,
+                    unconfirmed_since=self._log.waiting_since,
+                    rebalancing=self._app.rebalancing,
+                    now=now,
+                )
                 if complaint is None and checks % ENDS_EVERY == 0 and self._taken:
                     try:
                         consumer = consumer or await self._bare_consumer()

@@ -11,9 +11,6 @@ import threading
 import time
 from collections.abc import Mapping
 
-from stream.kafka.log import KafkaLog
-from stream.pump import Pump
-
 log = logging.getLogger(__name__)
 
 STUCK_S = 30.0  # messages wait and none is processed: a run takes under a second
@@ -56,28 +53,27 @@ class Watchdog:
         self._rebalance = _Since()
         self._behind: dict[int, _Since] = {}
 
-    def complaint(self, pump: Pump, log_: KafkaLog, *, rebalancing: int | None, now: float) -> str | None:
+    def complaint(
+        self, *, waiting: int, progressed_at: float, unconfirmed_since: float | None, rebalancing: bool, now: float
+    ) -> str | None:
         """What is wrong with this worker itself.
 
         Args:
-            pump: the loop.
-            log_: the log.
-            rebalancing: the number of the rebalance that is going on; None between them.
-            now: monotonic seconds.
+            waiting: messages that were taken and not processed.
+            progressed_at: when the last one was processed.
+            unconfirmed_since: since when the brokers have confirmed nothing; None while they do.
+            rebalancing: the group is giving its partitions out anew.
+            now: monotonic seconds, as the other times.
         """
-        waiting_since = log_.waiting_since
-        if waiting_since is not None:
+        if unconfirmed_since is not None:
             self._pump.seconds(None, now)
-            if now - waiting_since > UNCONFIRMED_S:
-                return f"the brokers have confirmed nothing for {now - waiting_since:.0f} s"
-            return None
-        stuck = self._pump.seconds(pump.progressed_at if pump.waiting else None, now)
+            silent = now - unconfirmed_since
+            return f"the brokers have confirmed nothing for {silent:.0f} s" if silent > UNCONFIRMED_S else None
+        stuck = self._pump.seconds(progressed_at if waiting else None, now)
         if stuck > STUCK_S:
-            return f"{pump.waiting} messages wait and none was processed for {stuck:.0f} s"
-        lasting = self._rebalance.seconds(True if rebalancing is not None else None, now)
-        if lasting > REBALANCING_S:
-            return f"rebalancing for {lasting:.0f} s"
-        return None
+            return f"{waiting} messages wait and none was processed for {stuck:.0f} s"
+        lasting = self._rebalance.seconds(True if rebalancing else None, now)
+        return f"rebalancing for {lasting:.0f} s" if lasting > REBALANCING_S else None
 
     def behind(self, taken: Mapping[int, int], ends: Mapping[int, int], now: float) -> str | None:
         """What is wrong with the way from the log to this worker.
@@ -105,8 +101,9 @@ class Watchdog:
 class LoopGuard(threading.Thread):
     """Ends the process when the event loop itself stands still, which nobody on it could see."""
 
-    def __init__(self) -> None:
+    def __init__(self, stuck_s: float = STUCK_S) -> None:
         super().__init__(name="loop-guard", daemon=True)
+        self._stuck_s = stuck_s
         self._beat = time.monotonic()
         self._ended = threading.Event()
 
@@ -121,10 +118,10 @@ class LoopGuard(threading.Thread):
     def run(self) -> None:
         """See ``threading.Thread``."""
         looked = time.monotonic()
-        while not self._ended.wait(1.0):
+        while not self._ended.wait(self._stuck_s / 30):
             now = time.monotonic()
-            if now - looked > STUCK_S / 2:
+            if now - looked > self._stuck_s / 2:
                 self._beat = now  # we were frozen ourselves (SIGSTOP, a suspended laptop): the loop gets a fresh start
             looked = now
-            if now - self._beat > STUCK_S:
+            if now - self._beat > self._stuck_s:
                 end_process(f"the event loop has stood still for {now - self._beat:.0f} s")
