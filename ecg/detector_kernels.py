@@ -38,8 +38,8 @@ DECIDED, OVERDUE = 0.12, 0.3  # share by which memory follows a new beat, and on
 TRUSTED = 0.15  # share by which trust in a lead follows each beat it showed or did not
 
 # columns of `lead` (12, LEAD_COLUMNS) float64
-SUM, QRS, NOISE, TRUST, HELD, ENERGY, WEIGHT, CANDIDATE = range(8)
-LEAD_COLUMNS = 8
+SUM, QRS, NOISE, TRUST, HELD, ENERGY, WEIGHT, CANDIDATE, CANDIDATE_WEIGHT = range(9)
+LEAD_COLUMNS = 9
 # columns of `count` (12, COUNT_COLUMNS) int64
 REAL, FLAT, AGE, KNOWN = range(4)
 COUNT_COLUMNS = 4
@@ -163,15 +163,15 @@ def decide(lead, count, level, clock, slopes, apexes):  # type: ignore[no-untype
     steepest = 0.0
     for m in range(max(at - WIDTH - LAG, 0), at + 1):
         steepest = max(steepest, slopes[m % RING])
-    heaviest = lead[:, WEIGHT].max()
+    heaviest = lead[:, CANDIDATE_WEIGHT].max()
     strongest, agreeing, asked = 0.0, 0.0, 0.0
     for row in range(lead.shape[0]):
-        if lead[row, WEIGHT] > 0.0 and lead[row, CANDIDATE] >= 0.0:
-            if lead[row, WEIGHT] >= 0.2 * heaviest:
-                strongest = max(strongest, lead[row, CANDIDATE])
-            asked += lead[row, WEIGHT]
-            if lead[row, CANDIDATE] > 0.4 * max(lead[row, QRS], FLOOR_UV):
-                agreeing += lead[row, WEIGHT]
+        energy, weight = lead[row, CANDIDATE], lead[row, CANDIDATE_WEIGHT]
+        if weight >= 0.2 * heaviest:
+            strongest = max(strongest, energy)
+        asked += weight
+        if energy > 0.4 * max(lead[row, QRS], FLOOR_UV):
+            agreeing += weight
     # A T wave is less steep than its QRS (Pan & Tompkins 1985).
     t_wave = since < 110 and steepest < 0.55 * level[LAST_SLOPE]
     if t_wave or peak < threshold or strongest < FLOOR_UV or at + HOLD - clock[STARTED] < LEARNING:
@@ -199,9 +199,9 @@ def decide(lead, count, level, clock, slopes, apexes):  # type: ignore[no-untype
     level[LAST_SLOPE] = steepest
     level[SIGNAL] += share * (min(peak, 1.5 * level[SIGNAL] + 0.2) - level[SIGNAL])
     for row in range(lead.shape[0]):
-        energy = lead[row, CANDIDATE]
-        if energy < 0.0:
+        if lead[row, CANDIDATE_WEIGHT] <= 0.0:
             continue
+        energy = lead[row, CANDIDATE]
         if count[row, KNOWN] == 0:
             lead[row, QRS] = max(energy, 0.5 * FLOOR_UV)
             count[row, KNOWN] = 1
@@ -277,7 +277,8 @@ def run(x, mask, raws, medians, smooths, energies, lead, count, level, clock, sl
             level[PEAK], level[PEAK_NOISE] = joint, noise
             clock[PEAK_AT] = now
             for row in range(rows):
-                lead[row, CANDIDATE] = lead[row, ENERGY] if lead[row, WEIGHT] > 0.0 else -1.0
+                lead[row, CANDIDATE_WEIGHT] = lead[row, WEIGHT]
+                lead[row, CANDIDATE] = lead[row, ENERGY]
         if clock[PEAK_AT] >= 0 and now - clock[PEAK_AT] >= HOLD:
             sample, confidence = decide(lead, count, level, clock, slopes, apexes)
             if sample >= 0:
