@@ -8,7 +8,7 @@ from ecg.readers.channels import RecordError
 from ecg.readers.wfdb_records import BeatAnnotations
 from ecg.recording import Recording
 
-__all__ = ["BeatAnnotations", "RecordError", "find_records", "read_beats", "read_recording"]
+__all__ = ["BeatAnnotations", "RecordError", "find_beats", "find_records", "read_beats", "read_recording"]
 
 _EDF = {".edf", ".bdf"}
 _DICOM = {".dcm", ".dicom"}
@@ -87,6 +87,21 @@ def find_records(paths: Iterable[str | Path]) -> list[Path]:
             records.append(path)
         else:
             raise RecordError(f"{path}: no such file or directory, and no WFDB header {path}.hea")
+    return records
+
+
+def find_beats(paths: Iterable[str | Path], ext: str) -> list[Path]:
+    """Expand directories (and all below them) to the records that :func:`read_beats` can read; others stay as they are.
+
+    Those are headers with an annotation file of extension ``ext`` beside them, and CSV files of beat times.
+    """
+    records: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            found = [header for header in path.rglob("*.hea") if header.with_suffix(f".{ext}").is_file()]
+            records += sorted(found + [table for table in path.rglob("*.csv") if csv_files.holds_beats(table)])
+        else:
+            records.append(path)
     return records
 
 

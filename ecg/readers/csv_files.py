@@ -77,6 +77,14 @@ def is_recording(path: Path) -> bool:
     return any(is_ecg(name, unit) and name and not _number_like(name) for name, unit in named)
 
 
+def holds_beats(path: Path) -> bool:
+    """Whether the table's header is one of beat times."""
+    try:
+        return {"time_second", "beat_type", "rhythm_label"} <= set(_split(path, header_only=True)[0])
+    except RecordError:
+        return False
+
+
 def read_beats(path: Path) -> BeatAnnotations:
     """Read VitalDB's columns ``time_second``, ``beat_type``, ``rhythm_label``; indices at 360 Hz from the first beat.
 

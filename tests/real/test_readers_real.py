@@ -9,7 +9,7 @@ import pytest
 
 from ecg.readers import read_beats, read_recording
 
-# The index counts every annotation of these sets as a beat, also those that are none: "|" artefact, "~" noise, "T" wave.
+# The index counts every annotation of these sets as a beat, also "|" (artefact), "~" (noise) and "T" (T wave).
 COUNTS_MARKS = {"ltafdb_rr", "nsrdb_rr"}
 DATASETS = (
     "afdb_rr", "afpdb_n", "afpdb_p", "chapman_ningbo", "cinc2011", "cinc2015", "cinc2017", "cpsc2018", "cpsc2018_extra",
