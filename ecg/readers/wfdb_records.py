@@ -65,7 +65,7 @@ def segments(header: Path) -> list[Path]:
     lines = _lines(header)
     if not lines or "/" not in lines[0].split()[0]:
         return []
-    return [header.with_name(line.split()[0] + ".hea") for line in lines[1:]]
+    return [header.parent / (line.split()[0] + ".hea") for line in lines[1:]]
 
 
 def has_waveform(header: Path) -> bool:
@@ -74,7 +74,7 @@ def has_waveform(header: Path) -> bool:
     parts = segments(header)
     if parts:
         return any(part.is_file() for part in parts)
-    return len(lines) > 1 and all(header.with_name(line.split()[0]).is_file() for line in lines[1:])
+    return len(lines) > 1 and all((header.parent / line.split()[0]).is_file() for line in lines[1:])
 
 
 def read(header: Path, beats: str | None) -> Recording:

@@ -120,8 +120,8 @@ def test_csv_with_units_times_and_holes(tmp_path: Path) -> None:
     recording = read_recording(path)
     assert (recording.fs, recording.leads) == (250, ("I", "II"))
     nan = np.nan
-    np.testing.assert_array_equal(recording.microvolts[0], np.float32([500, nan, 1500, nan, nan, 2500]))
-    np.testing.assert_array_equal(recording.microvolts[1], np.float32([100, 200, 300, nan, nan, nan]))
+    np.testing.assert_array_equal(recording.microvolts[0], [500, nan, 1500, nan, nan, 2500])
+    np.testing.assert_array_equal(recording.microvolts[1], [100, 200, 300, nan, nan, nan])
 
 
 def test_csv_rates(tmp_path: Path) -> None:

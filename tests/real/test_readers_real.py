@@ -43,7 +43,7 @@ def test_records_are_read_as_the_index_says(data: Path, rows: dict[str, list[dic
             assert len(recording.leads) == int(row["n_leads"])
             assert np.isnan(recording.microvolts).mean() == pytest.approx(float(row["nan_frac"] or 0), abs=0.01)
             assert recording.beats is not None or not row["beats"]
-            beats = recording.beats if recording.beats is not None else np.empty(0)
+            beats = recording.beats if recording.beats is not None else np.empty(0, dtype=np.int64)
         expected = int(row["beats"] or len(beats))
         assert 0.8 * expected < len(beats) <= expected if dataset in COUNTS_MARKS else len(beats) == expected
         assert np.all(np.diff(beats) >= 0)
