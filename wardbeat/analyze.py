@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from ecg.readers import RecordError, find_records, read_beats, read_recording
+from ecg.readers import RecordError, find_beats, find_records, read_beats, read_recording
 from stream.bed import BedConfig
 from stream.offline import Analysis, analyze_beats, analyze_recording
 
@@ -38,7 +38,7 @@ def analyze_files(
 ) -> int:
     """Analyse all records and print each as soon as its turn has come; the number that could not be read."""
     try:
-        records = find_records(paths)
+        records = find_records(paths) if beats is None else find_beats(paths, beats)
     except RecordError as error:
         console.print(f"[red]{error}[/]", highlight=False)
         return 1
