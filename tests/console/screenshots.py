@@ -14,7 +14,7 @@ from .ward import LiveWard
 
 OUT = Path(__file__).parent.parent.parent / "docs" / "screenshots"
 SMALL, LARGE = (1280, 720), (1920, 1080)
-COLOURS = 96  # the page has few; a picture of 2 million pixels then takes a tenth of a megabyte
+COLOURS = 200  # the page has few; a picture of 2 million pixels then takes a tenth of a megabyte
 SWEEP_MS = 9000  # a full sweep of the widest sector
 
 

@@ -137,6 +137,18 @@ def test_holes_repeats_and_new_epochs(js: Callable[..., Any]) -> None:
     assert (seen["epoch"], seen["end"]) == (2000, 25)
 
 
+def test_a_lead_that_is_gone_does_not_show_what_stood_in_the_ring(js: Callable[..., Any]) -> None:
+    """The ring is full of old samples; where a frame has no such lead, none of them comes up again."""
+    seen = js(
+        BUFFER
+        + """
+        for (let k = 0; k < 100; k += 1) buffer.push(frame(25 * k, 25), k);
+        buffer.push(frame(2500, 25, 1000, [6]), 100);
+        return [buffer.at(1, 2499), buffer.at(1, 2500), buffer.at(6, 2500), buffer.at(6, 400)].map(String);"""
+    )
+    assert seen == ["4998", "NaN", "5000", "NaN"]
+
+
 def test_a_clock_that_slept_jumps_to_now(js: Callable[..., Any]) -> None:
     """After a hidden tab the trace goes on at the present; it does not play the past at double speed."""
     lag = js(
