@@ -7,9 +7,7 @@ the client's position; LIVE takes from the client's outbox. From every state the
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine
 from enum import Enum
-from typing import Any
 
 import msgspec
 import redis.asyncio as redis
@@ -21,6 +19,7 @@ from api.config import ApiConfig
 from api.hub import AlarmHub, alarm_text
 from api.messages import Bye, Heartbeat, Hello
 from api.outbox import CLOSE_TOO_SLOW
+from api.tasks import run_until_first
 from stream.store_reader import LogEnds, StoreReader
 
 log = logging.getLogger(__name__)
@@ -67,20 +66,6 @@ async def close_socket(socket: WebSocket, code: int, reason: str, last_words: st
             if last_words is not None:
                 await socket.send_text(last_words)
             await socket.close(code, reason.encode()[:MAX_REASON].decode(errors="ignore"))
-
-
-async def run_until_first(*works: Coroutine[Any, Any, None]) -> None:
-    """Run all until one returns or raises, end the others, and raise what it raised."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-    for result in results:
-        if isinstance(result, Exception):
-            raise result
 
 
 async def expect_silence(socket: WebSocket) -> None:

@@ -10,13 +10,13 @@ from fastapi import Request
 from api.board import Board
 from api.config import ApiConfig
 from api.hub import AlarmHub
+from api.tasks import end_tasks
 from api.waves import WaveHub
 from stream.store_keys import StoreKeys, connect
 from stream.store_reader import StoreReader
 
 log = logging.getLogger(__name__)
 
-CANCEL_AGAIN_S = 1.0
 SHUTDOWN = "the server is going down"
 
 
@@ -40,11 +40,7 @@ class WardService:
         try:
             yield
         finally:
-            pending = set(tasks)
-            while pending:  # a library that lets one cancellation get lost must not keep the server from stopping
-                for task in pending:
-                    task.cancel()
-                _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
+            await end_tasks(tasks)
             await self._client.aclose()
 
 

@@ -17,8 +17,8 @@ from api.sockets import (
     end_with_token,
     expect_silence,
     open_socket,
-    run_until_first,
 )
+from api.tasks import run_until_first
 from stream.store_keys import StoreKeys
 
 log = logging.getLogger(__name__)

@@ -113,7 +113,7 @@ class Api:
     def socket(self, path: str, **options: Any) -> connect:
         """A socket, opened as a browser does."""
         token = options.pop("token", None) or self.token()
-        options.setdefault("close_timeout", 0.5)  # it does not read while it closes
+        options.setdefault("close_timeout", 0.2)  # it does not read while it closes
         options.setdefault("subprotocols", ["wardbeat", f"bearer.{token}"])
         return connect(f"ws://127.0.0.1:{self.port}{path}", **options)
 
