@@ -9,14 +9,17 @@ from functools import partial
 from typing import Any
 
 import faust
+import numpy as np
 import uvloop
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from stream.bed import BedConfig
+from ecg.chunk import Chunk
+from ecg.leads import LEADS
+from stream.bed import Bed, BedConfig
 from stream.engine import Message
 from stream.kafka.config import KafkaConfig
 from stream.kafka.log import KafkaLog
+from stream.kafka.offsets import Offsets
 from stream.kafka.projector import Projector
 from stream.kafka.topics import ensure_topics
 from stream.kafka.transport import BatchingTransport
@@ -38,8 +41,10 @@ MAX_WAITING = 4_096  # messages taken and not processed; the log keeps the other
 BACKPRESSURE_S = 0.01
 RELEASE_S = 8.0  # within this a hand-over is done (0.1 to 0.3 s were seen), or the process ends: before REBALANCE_S
 STOP_S = 10.0
+WARM_UP_S = 12  # of signal: past the first window, so that every kernel has run
 CHECK_S = 1.0
 ENDS_EVERY = 5  # checks: how far the log goes is asked over the network
+ANSWER_S = 3.0  # of the brokers
 RETRY_S = 1.0
 SELDOM_S = 10.0
 
@@ -58,6 +63,7 @@ class KafkaEngine:
 
     def __init__(self, config: KafkaConfig, beds: BedConfig) -> None:
         self._config = config
+        self._beds = beds
         self._client = connect(config.redis)
         self._store = StoreWriter(self._client, config.prefix)
         self._log = KafkaLog(config.bootstrap, config.worker)
@@ -77,6 +83,7 @@ class KafkaEngine:
         """
         tasks: list[asyncio.Task[None]] = []
         try:
+            await self._compile()
             await self._reach_brokers()
             self._guard.start()
             self._app = self._make_app()
@@ -88,6 +95,12 @@ class KafkaEngine:
                 task.result()
         finally:
             await self._stop(tasks)
+
+    async def _compile(self) -> None:
+        """Compile the kernels before any bed is ours: without a cache that takes half a minute on a busy machine."""
+        began = time.monotonic()
+        await asyncio.to_thread(_warm_up, self._beds)
+        log.info("ready to work after %.1f s", time.monotonic() - began)
 
     async def _reach_brokers(self) -> None:
         while True:
@@ -173,48 +186,41 @@ class KafkaEngine:
         raise EngineError(f"Faust gave up: {self._app.crash_reason!r}")
 
     async def _check(self) -> None:
-        consumer: AIOKafkaConsumer | None = None
+        offsets = Offsets(self._config.bootstrap, self._config.group, self._config.worker)
         checks = 0
         try:
             while True:
                 await asyncio.sleep(CHECK_S)
                 self._guard.beat()
                 checks += 1
-                now = time.monotonic()
                 complaint = self._watchdog.complaint(
                     waiting=self._pump.waiting,
                     progressed_at=self._pump.progressed_at,
                     unconfirmed_since=self._log.waiting_since,
                     rebalancing=self._app.rebalancing,
-                    now=now,
+                    now=time.monotonic(),
                 )
-                if complaint is None and checks % ENDS_EVERY == 0 and self._taken:
-                    try:
-                        consumer = consumer or await self._bare_consumer()
-                        parts = [TopicPartition(CHUNKS, number) for number in self._taken]
-                        ends = await asyncio.wait_for(consumer.end_offsets(parts), CHECK_S)
-                        found = {part.partition: end for part, end in ends.items()}
-                        complaint = self._watchdog.behind(self._taken, found, time.monotonic())
-                    except (KafkaError, TimeoutError):
-                        self._watchdog.broker_away(now)
+                if complaint is None and checks % ENDS_EVERY == 0:
+                    complaint = await self._check_the_way(offsets)
                 if complaint is not None:
                     end_process(complaint)
         finally:
-            if consumer is not None:
-                await consumer.stop()
+            await offsets.close()
 
-    async def _bare_consumer(self) -> AIOKafkaConsumer:
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._config.bootstrap,
-            client_id=f"{self._config.worker}-watchdog",
-            enable_auto_commit=False,
-        )
+    async def _check_the_way(self, offsets: Offsets) -> str | None:
+        taken = dict(self._taken)
+        if not taken:
+            return None
         try:
-            await consumer.start()
-        except BaseException:
-            await consumer.stop()
-            raise
-        return consumer
+            async with asyncio.timeout(ANSWER_S):
+                untouched = [number for number, offset in taken.items() if offset < 0]
+                if untouched:
+                    taken |= await offsets.starts(untouched)
+                ends = await offsets.ends(taken)
+        except (KafkaError, TimeoutError):
+            self._watchdog.broker_away(time.monotonic())
+            return None
+        return self._watchdog.behind(taken, ends, time.monotonic())
 
     async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
         self._guard.end()
@@ -229,6 +235,17 @@ class KafkaEngine:
             await _within(self._app.stop(), "leaving the group")
         await _within(self._log.stop(), "closing the log")
         await self._client.aclose()
+
+
+def _warm_up(config: BedConfig) -> None:
+    bed = Bed("warm-up", config)
+    second = np.zeros((len(LEADS), 500), dtype="<i2").tobytes()
+    for number in range(WARM_UP_S):
+        chunk = Chunk(
+            bed=bed.name, epoch=0, seq=number, first_sample=500 * number, fs=500, leads=LEADS, uv_per_bit=5.0,
+            sent_at=0.0, samples=second,
+        )  # fmt: skip
+        bed.push(chunk)
 
 
 async def _within(work: Coroutine[Any, Any, object], doing: str) -> None:
@@ -257,7 +274,7 @@ class _Seldom(logging.Filter):
 
 def run_kafka_worker(config: KafkaConfig, beds: BedConfig) -> int:
     """Run a worker until SIGTERM or SIGINT; the exit code, not 0 where a supervisor should start it again."""
-    for name in ("faust", "mode", "aiokafka"):
+    for name in ("faust", "mode", "aiokafka", "stream.kafka.transport"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for handler in logging.getLogger().handlers:
         handler.addFilter(_Seldom())

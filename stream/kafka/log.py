@@ -4,13 +4,12 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from models.finding import Finding
 from stream.engine import Batch
 from stream.kafka.topics import MAX_MESSAGE
 from stream.wire import (
@@ -18,7 +17,6 @@ from stream.wire import (
     CHECKPOINTS,
     DEADLETTERS,
     FINDINGS,
-    decode_finding,
     encode_alarm,
     encode_deadletter,
     encode_finding,
@@ -203,19 +201,3 @@ class KafkaLog:
         finally:
             await consumer.stop()
         return {bed: data for bed, (_, data) in newest.items()}
-
-
-async def follow_findings(bootstrap: str) -> AsyncIterator[Finding]:
-    """Findings of all beds as they are written from now on, until the caller stops.
-
-    Raises:
-        aiokafka.errors.KafkaConnectionError: no broker answers.
-    """
-    consumer = AIOKafkaConsumer(FINDINGS, bootstrap_servers=bootstrap, auto_offset_reset="latest")
-    try:
-        await consumer.start()
-        await consumer.seek_to_end()
-        async for record in consumer:
-            yield decode_finding(record.value)
-    finally:
-        await consumer.stop()

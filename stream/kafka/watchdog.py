@@ -79,14 +79,14 @@ class Watchdog:
         """What is wrong with the way from the log to this worker.
 
         Args:
-            taken: partition → offset after the last message that was handed to the pump; -1 before the first.
+            taken: partition → offset after the last message that was handed to the pump; at which it begins, before.
             ends: partition → offset after the last message of the log, as the broker says.
             now: monotonic seconds.
         """
         for partition in self._behind.keys() - taken.keys():
             del self._behind[partition]
         for partition, offset in taken.items():
-            waits = ends.get(partition, 0) > max(offset, 0)
+            waits = ends[partition] > offset
             lasting = self._behind.setdefault(partition, _Since()).seconds(offset if waits else None, now)
             if lasting > STUCK_S:
                 return f"partition {partition} stands at {offset} of {ends[partition]} for {lasting:.0f} s"

@@ -60,7 +60,7 @@ def test_a_rebalance_without_end() -> None:
 def test_a_partition_that_is_no_longer_read() -> None:
     """An agent that stopped silently is seen from the log's end, for its partition alone and only while it is known."""
     dog = Watchdog()
-    assert dog.behind({0: 5, 1: -1}, {0: 5, 1: 0}, 0.0) is None
+    assert dog.behind({0: 5, 1: 0}, {0: 5, 1: 0}, 0.0) is None
     assert dog.behind({0: 5, 1: 7}, {0: 8, 1: 9}, 10.0) is None
     dog.broker_away(20.0)
     assert dog.behind({0: 5, 1: 7}, {0: 8, 1: 9}, 30.0) is None
