@@ -237,6 +237,8 @@ def test_without_a_good_token_there_is_no_wall(
     expect(page.locator("#gate-title")).to_contain_text(says)
     expect(page.locator("#gate")).to_be_visible()
     assert page.locator("bed-sector").count() == 0
+    page.keyboard.press("Tab")
+    assert page.evaluate("() => document.activeElement === document.body")
 
 
 @pytest.mark.usefixtures("ward")

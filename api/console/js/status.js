@@ -73,5 +73,6 @@ export function shutGate(title, advice) {
   setText(part("gate-title"), title);
   setText(part("gate-advice"), advice);
   part("gate").hidden = false;
+  for (const other of document.body.children) if (other.id !== "gate") other.setAttribute("inert", "");
   document.body.dataset.connection = "refused";
 }
