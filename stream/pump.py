@@ -151,6 +151,7 @@ class Pump:
                     received_at=core.received_at(name),
                     processed_at=now,
                     model=NO_MODEL,
+                    worker=self._worker,
                 )
             )
         strips = [(name, second) for name, step in progress.steps.items() for second in step.strips]

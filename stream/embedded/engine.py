@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 
 import redis.asyncio as redis
 
@@ -11,6 +12,7 @@ from stream.embedded.log import LEASE_MS, SEQ_BITS, EmbeddedLog, Keys, LeaseLost
 from stream.engine import Message
 from stream.outflow import Outflow
 from stream.pump import Pump
+from stream.states import WorkerState
 from stream.store import StoreWriter
 from stream.store_keys import connect
 
@@ -48,6 +50,7 @@ class EmbeddedEngine:
                     if await self._log.hold_lease():
                         log.info("worker %s owns the ward", self._worker)
                         await self._own()
+                    await self._stand_by()
                 except LeaseLostError as error:
                     log.warning("%s; standing by", error)
                 except (redis.RedisError, OSError) as error:
@@ -57,6 +60,19 @@ class EmbeddedEngine:
             with contextlib.suppress(redis.RedisError, OSError):  # it may be gone already; the lease then runs out
                 await self._log.release_lease()
             await self._client.aclose()
+
+    async def _stand_by(self) -> None:
+        """Say that this worker is there, though it owns nothing."""
+        state = WorkerState(
+            worker=self._worker,
+            engine="embedded",
+            at=time.time() * 1000,
+            partitions=(),
+            beds=0,
+            backlog_s=0.0,
+            counters={},
+        )
+        await self._store.show(worker=state)
 
     async def _own(self) -> None:
         pump = Pump(self._worker, "embedded", self._log, Outflow(self._store), self._config)
