@@ -114,6 +114,7 @@ class WaveHub:
         """Forward while somebody watches."""
         subscribed: frozenset[str] | None = frozenset()
         heard_at = looked_at = time.monotonic()
+        by_name: tuple[bytes, bytes] | None = None  # the last frame that came by its bed's name
         async with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:
             while self._boxes:
                 now = time.monotonic()
@@ -124,9 +125,17 @@ class WaveHub:
                         self._watched.set()
                         return
                 message = await pubsub.get_message(timeout=POLL_S)
-                if message is not None and message["type"] == ("pmessage" if subscribed is None else "message"):
-                    heard_at = time.monotonic()
-                    self._forward(self._keys.bed_of_waves(message["channel"]), message["data"])
+                if message is None:
+                    continue
+                heard_at = time.monotonic()
+                name_and_frame = (message["channel"], message["data"])
+                # While one kind of subscription takes over from the other, the server sends a frame for each: first for
+                # the name, right after it for the pattern.
+                doubled = message["type"] == "pmessage" and name_and_frame == by_name
+                by_name = name_and_frame if message["type"] == "message" else None
+                if doubled:
+                    continue
+                self._forward(self._keys.bed_of_waves(message["channel"]), message["data"])
 
     async def _subscribe(self, pubsub: Any, subscribed: frozenset[str] | None) -> frozenset[str] | None:
         """Subscribe to what is watched now; returns it, None for all beds."""
