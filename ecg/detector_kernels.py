@@ -38,14 +38,14 @@ DECIDED, OVERDUE = 0.12, 0.3  # share by which memory follows a new beat, and on
 TRUSTED = 0.15  # share by which trust in a lead follows each beat it showed or did not
 
 # columns of `lead` (12, LEAD_COLUMNS) float64
-SUM, QRS, NOISE, TRUST, HELD, ENERGY, WEIGHT, CANDIDATE, CANDIDATE_WEIGHT = range(9)
-LEAD_COLUMNS = 9
+SUM, QRS, NOISE, TRUST, HELD, ENERGY, WEIGHT, CANDIDATE, CANDIDATE_WEIGHT, DORMANT = range(10)
+LEAD_COLUMNS = 10
 # columns of `count` (12, COUNT_COLUMNS) int64
 REAL, FLAT, AGE, KNOWN = range(4)
 COUNT_COLUMNS = 4
 # `level` (LEVELS,) float64
-PEAK, PEAK_NOISE, PREVIOUS, SIGNAL, BACKGROUND, RR, LAST_LEVEL, LAST_SLOPE = range(8)
-LEVELS = 8
+PEAK, PEAK_NOISE, PREVIOUS, SIGNAL, BACKGROUND, RR, LAST_LEVEL, LAST_SLOPE, PEAK_ALL = range(9)
+LEVELS = 9
 # `clock` (CLOCKS,) int64, in frames
 NOW, PEAK_AT, RISING, LAST, BEATS, STARTED, IDLE = range(7)
 CLOCKS = 7
@@ -108,6 +108,7 @@ def _weigh(lead, count, energy, flat):  # type: ignore[no-untyped-def]
     qrs = max(lead[QRS], FLOOR_UV)
     ratio = qrs / lead[NOISE]
     weight = lead[TRUST] * (ratio / (ratio + 3.0)) ** 2 if ratio > 1 else 1e-6
+    lead[DORMANT] = weight
     if flat:
         weight = 0.0
     if lead[HELD] < 0.4 * qrs:
@@ -143,7 +144,10 @@ def _threshold(level, clock):  # type: ignore[no-untyped-def]
         threshold *= 1.0 + 0.37 * (1 - since / early)
     overdue = _overdue(level)
     if waited > overdue:  # falls by e in 0.4 s, yet not to where P waves of a standstill would be beats
-        threshold = max(threshold * math.exp(-(waited - overdue) / 100.0), min(threshold, 0.14 * signal))
+        lowered = max(threshold * math.exp(-(waited - overdue) / 100.0), min(threshold, 0.16 * signal))
+        # Leads that have been quiet lost their weight to one with an artefact: in a standstill they must be heard too.
+        if level[PEAK_ALL] >= lowered:
+            threshold = lowered
     return max(threshold, 1.65 * level[PEAK_NOISE])
 
 
@@ -231,6 +235,7 @@ def run(x, mask, raws, medians, smooths, energies, lead, count, level, clock, sl
     for k in range(frames):
         now = clock[NOW]
         weights, joint, noise, steep, apex = 0.0, 0.0, 0.0, 0.0, 0.0
+        dormant, joint_all = 0.0, 0.0
         for row in range(rows):
             if not usable[row, k]:
                 lead[row, SUM] -= slope[row, k]
@@ -255,6 +260,8 @@ def run(x, mask, raws, medians, smooths, energies, lead, count, level, clock, sl
             weight = lead[row, WEIGHT]
             weights += weight
             joint += weight * math.sqrt(min(energy / qrs, CLIP))  # the root: a wave in all leads outweighs one in few
+            dormant += lead[row, DORMANT]
+            joint_all += lead[row, DORMANT] * math.sqrt(min(energy / qrs, CLIP))
             noise += weight * min(lead[row, NOISE] / qrs, 1.0)
             steep += weight * min((slope[row, k + WIDTH] / qrs) ** 2, 16.0)
             bend = 2 * before - middle - smooth[row, k + MEMORY - TREND - 2 * LAG]
@@ -275,6 +282,7 @@ def run(x, mask, raws, medians, smooths, energies, lead, count, level, clock, sl
         level[PREVIOUS] = joint
         if joint > level[PEAK] and clock[RISING] and now - clock[LAST] > REFRACTORY:
             level[PEAK], level[PEAK_NOISE] = joint, noise
+            level[PEAK_ALL] = (joint_all / dormant) ** 2 if dormant > 1e-9 else 0.0
             clock[PEAK_AT] = now
             for row in range(rows):
                 lead[row, CANDIDATE_WEIGHT] = lead[row, WEIGHT]
