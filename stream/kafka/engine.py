@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import threading
 import time
 from collections.abc import AsyncIterable, Coroutine
 from functools import partial
@@ -41,6 +42,7 @@ MAX_WAITING = 4_096  # messages taken and not processed; the log keeps the other
 BACKPRESSURE_S = 0.01
 RELEASE_S = 8.0  # within this a hand-over is done (0.1 to 0.3 s were seen), or the process ends: before REBALANCE_S
 STOP_S = 10.0
+CANCEL_AGAIN_S = 0.1
 WARM_UP_S = 12  # of signal: past the first window, so that every kernel has run
 CHECK_S = 1.0
 ENDS_EVERY = 5  # checks: how far the log goes is asked over the network
@@ -162,7 +164,11 @@ class KafkaEngine:
         log.info("worker %s has partitions %s", self._config.worker, sorted(self._taken))
 
     async def _revoked(self, _: Any, /, *__: Any, **___: Any) -> None:
-        await self._hand_over()  # a rebalance takes all partitions away before it gives them out anew
+        # A rebalance takes all partitions away before it gives them out anew.
+        try:
+            await self._hand_over()
+        except TimeoutError:
+            end_process(f"the partitions could not be handed over within {RELEASE_S:.0f} s")
 
     async def _hand_over(self) -> None:
         """Settle what runs, write all checkpoints, commit, forget: whoever comes next goes on from there."""
@@ -170,11 +176,9 @@ class KafkaEngine:
         if not numbers:
             return
         began = time.monotonic()
-        try:
-            await asyncio.wait_for(self._pump.release(numbers), RELEASE_S)
-        except TimeoutError:
-            end_process(f"partitions {numbers} could not be handed over within {RELEASE_S:.0f} s")
-        await self._app.consumer.commit()
+        async with asyncio.timeout(RELEASE_S):
+            await self._pump.release(numbers)
+            await self._app.consumer.commit()
         for number in numbers:
             self._log.forget(number)
         log.info("handed over partitions %s in %.2f s", sorted(numbers), time.monotonic() - began)
@@ -227,14 +231,21 @@ class KafkaEngine:
         if self._app is not None and self._app.started and not self._app.crashed:
             self._app.consumer.stop_flow()
             self._app.flow_control.suspend()
-            await self._hand_over()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            await _within(self._hand_over(), "handing over")  # a crash would lose nothing either
+        await _within(_end(tasks), "ending the tasks")
         if self._app is not None:
             await _within(self._app.stop(), "leaving the group")
         await _within(self._log.stop(), "closing the log")
         await self._client.aclose()
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        # Once is not enough: redis-py 8.1 loses a cancellation now and then while it connects.
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
 
 
 def _warm_up(config: BedConfig) -> None:
@@ -295,4 +306,13 @@ async def _until_told(engine: KafkaEngine) -> int:
         return 0
     except Exception:
         log.exception("the worker cannot go on")
+    finally:
+        _exit_in_any_case()
     return 1
+
+
+def _exit_in_any_case() -> None:
+    """Whatever still runs in some corner of a library must not keep the process from ending."""
+    timer = threading.Timer(STOP_S, end_process, ("the worker has stopped, but its process does not end",))
+    timer.daemon = True
+    timer.start()
