@@ -119,7 +119,7 @@ class Ward:
             "WARDBEAT_SECRET": settings.secret,
             "WARDBEAT_PORT": str(settings.port),
             "WARDBEAT_WORKER": name,
-            "WARDBEAT_STATIC_MEMBER": "true",
+            "WARDBEAT_STATIC_MEMBER": "false",
             "WARDBEAT_SESSION_TIMEOUT_S": "6",
             "WARDBEAT_DATA_DIR": str(self.folder / name),
         }
@@ -167,7 +167,7 @@ class Ward:
             client.close()
         return {name.decode(): msgspec.json.decode(data) for name, data in stored.items()}
 
-    def wait_for(self, what: Callable[[], bool], seconds: float, text: str) -> None:
+    def wait_for(self, what: Callable[[], bool], seconds: float, text: str | Callable[[], str]) -> None:
         """Wait until it is so, or fail with the ends of the logs."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -175,7 +175,7 @@ class Ward:
                 return
             time.sleep(0.05)
         logs = "\n".join(f"--- {path.name}\n{path.read_text()[-1500:]}" for path in sorted(self.folder.glob("*.log")))
-        raise AssertionError(f"not within {seconds} s: {text}\n{logs}")
+        raise AssertionError(f"not within {seconds} s: {text if isinstance(text, str) else text()}\n{logs}")
 
     def wait_for_worker(self, name: str = "worker-1") -> None:
         """Wait until the worker has said in the store that it is there."""
@@ -222,8 +222,17 @@ class Ward:
         """The oracle: what the listener holds at the end equals the offline replay, id for id and field for field."""
         expected = self.expected()
         assert expected, "the stories drew no alarm: this test would prove nothing"
-        missing = lambda: expected.keys() - {event.event for event in listener.events}  # noqa: E731
-        self.wait_for(lambda: not missing(), seconds, f"{len(missing())} of {len(expected)} events still missing")
+        self.wait_for(
+            lambda: expected.keys() <= {event.event for event in listener.events},
+            seconds,
+            lambda: f"{len(expected)} events expected, missing: "
+            + ", ".join(
+                f"{event.bed} {event.kind} {event.phase} at {event.at}"
+                for event in expected.values()
+                if event.event not in {held.event for held in listener.events}
+            )
+            + f"; workers: {self.worker_states()}",
+        )
         time.sleep(1.0)  # what was invented would come now
         held = {event.event: event for event in listener.events}
         assert held == expected
