@@ -41,7 +41,9 @@ REBALANCE_S = 10.0
 MAX_WAITING = 4_096  # messages taken and not processed; the log keeps the others
 BACKPRESSURE_S = 0.01
 RELEASE_S = 8.0  # within this a hand-over is done (0.1 to 0.3 s were seen), or the process ends: before REBALANCE_S
-STOP_S = 10.0
+STOP_S = (
+    3.0  # each step of an orderly end, all of it takes 1 s; a supervisor kills after 10 s, and nothing is lost by it
+)
 CANCEL_AGAIN_S = 0.1
 WARM_UP_S = 12  # of signal: past the first window, so that every kernel has run
 CHECK_S = 1.0
