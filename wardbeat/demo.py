@@ -40,7 +40,7 @@ STORIES = (
     "sinus(rate=90) 20s, vt(rate=172) 10s, sinus(rate=95) 60s",
     "flutter(rate=75) 60s, sinus(rate=80)+noise(150) 40s",
 )
-START_S = 60.0  # the first start compiles the kernels
+START_S = 180.0  # the first start compiles the kernels: half a minute, more on a busy machine
 DRAIN_S = 20.0
 RESTART_S = 0.5
 
@@ -106,7 +106,7 @@ def run_demo(settings: Settings, beds: int, seconds: float | None, console: Cons
         url = f"http://127.0.0.1:{settings.port}"
         token = issue_token(settings.secret, "demo", "nurse", 12 * 3600)
         probe = Probe(settings, url, token)
-        with console.status("starting the worker and the API"):
+        with console.status("starting the worker and the API (the first time kernels are compiled)"):
             _wait_until_up(url, parts, probe, folder)
         if seconds is None:
             link = f"{url}/#token={token}"

@@ -1,11 +1,14 @@
 """A monitor's way into the embedded engine."""
 
+import logging
 import time
 from collections.abc import Callable
 
 import redis
 
-from stream.embedded.log import Keys
+from stream.embedded.log import RETRY_S, Keys
+
+log = logging.getLogger(__name__)
 
 RETENTION_S = 1800  # chunks that no worker took for half an hour are no longer news, and memory is finite
 BATCH = 64  # chunks in one round trip
@@ -34,9 +37,15 @@ class EmbeddedFeeder:
             self.flush()
 
     def flush(self) -> None:
-        """See ``Source``."""
-        if not self._batch:
-            return
+        """See ``Source``. A server that is away is waited for; what it had taken before is sent twice then."""
+        while self._batch:
+            try:
+                self._write()
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                log.warning("the log does not answer, trying again: %s", error)
+                time.sleep(RETRY_S)
+
+    def _write(self) -> None:
         oldest = f"{int((time.time() - RETENTION_S) * 1000)}-0"
         with self._client.pipeline(transaction=False) as pipe:
             for value in self._batch:

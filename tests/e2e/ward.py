@@ -21,9 +21,11 @@ from ecg.chunk import Chunk
 from ecg.synthetic import Script, SyntheticPatient
 from stream.bed import Bed
 from stream.embedded.server import ValkeyServer
+from stream.engine import Source
 from stream.feed import feed
 from stream.kafka.broker import KafkaServer
 from stream.kafka.topics import ensure_topics
+from stream.wire import decode_chunk
 from wardbeat.demo import free_port
 from wardbeat.feeding import now_ms, open_source, patient_chunks
 from wardbeat.settings import Settings
@@ -68,6 +70,20 @@ class Listener:
         """Stop listening."""
         self._stop.set()
         self._thread.join(10)
+
+
+class Recorder:
+    """A source that keeps the chunks in the order in which the log gets them."""
+
+    def __init__(self, source: Source, sent: list[Chunk]) -> None:
+        self._source = source
+        self._sent = sent
+        self.flush, self.close = source.flush, source.close
+
+    def send(self, bed: str, value: bytes) -> None:
+        """See ``Source``."""
+        self._sent.append(decode_chunk(value))
+        self._source.send(bed, value)
 
 
 class Ward:
@@ -187,14 +203,16 @@ class Ward:
         )
 
     @contextlib.contextmanager
-    def feeding(self, monitors: Iterable[Iterator[Chunk]], speed: float = 1.0) -> Iterator[threading.Thread]:
-        """Feed in the background; on leaving, wait until all is sent."""
+    def feeding(
+        self, monitors: Iterable[Iterator[Chunk]], *, through: Callable[[Source], Source] = lambda source: source
+    ) -> Iterator[None]:
+        """Feed in the background, ``through`` a network of the test's making; on leaving, wait until all is sent."""
         errors: list[BaseException] = []
 
         def work() -> None:
-            source = open_source(self.settings)
+            source = through(Recorder(open_source(self.settings), self.sent))
             try:
-                feed(monitors, source, speed=speed, sent=self.sent.append)
+                feed(monitors, source)
             except BaseException as error:
                 errors.append(error)
                 raise
@@ -203,7 +221,7 @@ class Ward:
 
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
-        yield thread
+        yield
         thread.join(300)
         assert not thread.is_alive(), "the feeder did not end"
         assert not errors, errors
@@ -225,13 +243,15 @@ class Ward:
         self.wait_for(
             lambda: expected.keys() <= {event.event for event in listener.events},
             seconds,
-            lambda: f"{len(expected)} events expected, missing: "
-            + ", ".join(
-                f"{event.bed} {event.kind} {event.phase} at {event.at}"
-                for event in expected.values()
-                if event.event not in {held.event for held in listener.events}
-            )
-            + f"; workers: {self.worker_states()}",
+            lambda: (
+                f"{len(expected)} events expected, missing: "
+                + ", ".join(
+                    f"{event.bed} {event.kind} {event.phase} at {event.at}"
+                    for event in expected.values()
+                    if event.event not in {held.event for held in listener.events}
+                )
+                + f"; workers: {self.worker_states()}"
+            ),
         )
         time.sleep(1.0)  # what was invented would come now
         held = {event.event: event for event in listener.events}
