@@ -19,7 +19,7 @@ from api.config import ApiConfig
 from api.hub import AlarmHub, alarm_text
 from api.messages import Bye, Heartbeat, Hello
 from api.outbox import CLOSE_TOO_SLOW
-from api.tasks import run_until_first
+from stream.lifetime import run_until_first
 from stream.store_reader import LogEnds, StoreReader
 
 log = logging.getLogger(__name__)

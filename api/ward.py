@@ -10,8 +10,8 @@ from fastapi import Request
 from api.board import Board
 from api.config import ApiConfig
 from api.hub import AlarmHub
-from api.tasks import end_tasks
 from api.waves import WaveHub
+from stream.lifetime import end_tasks
 from stream.store_keys import StoreKeys, connect
 from stream.store_reader import StoreReader
 

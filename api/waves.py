@@ -18,7 +18,7 @@ from api.sockets import (
     expect_silence,
     open_socket,
 )
-from api.tasks import run_until_first
+from stream.lifetime import run_until_first
 from stream.store_keys import StoreKeys
 
 log = logging.getLogger(__name__)

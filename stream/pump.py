@@ -12,6 +12,7 @@ from models.finding import NO_MODEL
 from stream.bed import BedConfig
 from stream.checkpoint import BedCheckpoint, encode_checkpoint
 from stream.engine import Log, Message
+from stream.lifetime import run_until_first
 from stream.outflow import Outflow
 from stream.states import BedState, WorkerState
 from stream.ward import Progress, WardCore
@@ -69,21 +70,7 @@ class Pump:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        heartbeat = asyncio.create_task(self._beat())
-        outflow = asyncio.create_task(self._outflow.run())
-        try:
-            while True:
-                await self._there.wait()
-                self._there.clear()
-                self._idle.clear()
-                try:
-                    for number in list(self._waiting):
-                        await self._run(number)
-                finally:
-                    self._idle.set()
-        finally:
-            heartbeat.cancel()
-            outflow.cancel()
+        await run_until_first(self._work(), self._beat(), self._outflow.run())
 
     async def release(self, partitions: Sequence[int]) -> None:
         """Another worker takes these partitions: finish what runs, write their checkpoints, forget them."""
@@ -98,6 +85,17 @@ class Pump:
                 for bed, counts in ((name, bed.counts) for name, bed in core.beds.items()):
                     self._states_at.pop(bed, None)
                     self._lost_counters.update(counts)
+
+    async def _work(self) -> None:
+        while True:
+            await self._there.wait()
+            self._there.clear()
+            self._idle.clear()
+            try:
+                for number in list(self._waiting):
+                    await self._run(number)
+            finally:
+                self._idle.set()
 
     async def _run(self, number: int) -> None:
         messages, rest = self._waiting[number][:MAX_RUN], self._waiting[number][MAX_RUN:]

@@ -6,7 +6,6 @@ import sys
 
 from rich.console import Console
 
-from stream.bed import warm_up
 from stream.lifetime import run_until_told
 from wardbeat.settings import Settings, SettingsError
 
@@ -19,7 +18,6 @@ def set_up_logging() -> None:
 def run_worker(settings: Settings) -> int:
     """Run the worker of the engine that the settings name, until told to stop; the exit code."""
     set_up_logging()
-    warm_up(settings.beds())
     if settings.engine == "kafka":
         from stream.kafka.engine import run_kafka_worker
 

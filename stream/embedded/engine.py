@@ -7,9 +7,10 @@ import time
 
 import redis.asyncio as redis
 
-from stream.bed import BedConfig
+from stream.bed import BedConfig, warm_up
 from stream.embedded.log import LEASE_MS, SEQ_BITS, EmbeddedLog, Keys, LeaseLostError, position_of, read_stream
 from stream.engine import Message
+from stream.lifetime import end_tasks
 from stream.outflow import Outflow
 from stream.pump import Pump
 from stream.states import WorkerState
@@ -45,6 +46,7 @@ class EmbeddedEngine:
     async def run(self) -> None:
         """Work until cancelled."""
         try:
+            await asyncio.to_thread(warm_up, self._config)
             while True:
                 try:
                     if await self._log.hold_lease():
@@ -86,9 +88,7 @@ class EmbeddedEngine:
                 await pump.release([0])
             raise
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end_tasks(tasks)
 
     async def _read(self, pump: Pump) -> None:
         last = b"0-0"

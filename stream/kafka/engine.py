@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import signal
 import threading
 import time
 from collections.abc import AsyncIterable, Coroutine
@@ -10,13 +9,10 @@ from functools import partial
 from typing import Any
 
 import faust
-import numpy as np
 import uvloop
 from aiokafka.errors import KafkaError
 
-from ecg.chunk import Chunk
-from ecg.leads import LEADS
-from stream.bed import Bed, BedConfig
+from stream.bed import BedConfig, warm_up
 from stream.engine import Message
 from stream.kafka.config import KafkaConfig
 from stream.kafka.log import KafkaLog
@@ -25,6 +21,7 @@ from stream.kafka.projector import Projector
 from stream.kafka.topics import ensure_topics
 from stream.kafka.transport import BatchingTransport
 from stream.kafka.watchdog import LoopGuard, Watchdog, end_process
+from stream.lifetime import end_tasks, run_until_told
 from stream.outflow import Outflow
 from stream.pump import Pump
 from stream.store import StoreWriter
@@ -41,11 +38,7 @@ REBALANCE_S = 10.0
 MAX_WAITING = 4_096  # messages taken and not processed; the log keeps the others
 BACKPRESSURE_S = 0.01
 RELEASE_S = 8.0  # within this a hand-over is done (0.1 to 0.3 s were seen), or the process ends: before REBALANCE_S
-STOP_S = (
-    3.0  # each step of an orderly end, all of it takes 1 s; a supervisor kills after 10 s, and nothing is lost by it
-)
-CANCEL_AGAIN_S = 0.1
-WARM_UP_S = 12  # of signal: past the first window, so that every kernel has run
+STOP_S = 3.0  # each step of an orderly end, all of it takes 1 s; a supervisor kills after 10 s and nothing is lost
 CHECK_S = 1.0
 ENDS_EVERY = 5  # checks: how far the log goes is asked over the network
 ANSWER_S = 3.0  # of the brokers
@@ -87,7 +80,8 @@ class KafkaEngine:
         """
         tasks: list[asyncio.Task[None]] = []
         try:
-            await self._compile()
+            # Before any bed is ours: without a cache the compiler takes half a minute on a busy machine.
+            await asyncio.to_thread(warm_up, self._beds)
             await self._reach_brokers()
             self._guard.start()
             self._app = self._make_app()
@@ -99,12 +93,6 @@ class KafkaEngine:
                 task.result()
         finally:
             await self._stop(tasks)
-
-    async def _compile(self) -> None:
-        """Compile the kernels before any bed is ours: without a cache that takes half a minute on a busy machine."""
-        began = time.monotonic()
-        await asyncio.to_thread(_warm_up, self._beds)
-        log.info("ready to work after %.1f s", time.monotonic() - began)
 
     async def _reach_brokers(self) -> None:
         while True:
@@ -234,31 +222,11 @@ class KafkaEngine:
             self._app.consumer.stop_flow()
             self._app.flow_control.suspend()
             await _within(self._hand_over(), "handing over")  # a crash would lose nothing either
-        await _within(_end(tasks), "ending the tasks")
+        await _within(end_tasks(tasks), "ending the tasks")
         if self._app is not None:
             await _within(self._app.stop(), "leaving the group")
         await _within(self._log.stop(), "closing the log")
         await self._client.aclose()
-
-
-async def _end(tasks: list[asyncio.Task[None]]) -> None:
-    pending = set(tasks)
-    while pending:
-        for task in pending:
-            task.cancel()
-        # Once is not enough: redis-py 8.1 loses a cancellation now and then while it connects.
-        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
-
-
-def _warm_up(config: BedConfig) -> None:
-    bed = Bed("warm-up", config)
-    second = np.zeros((len(LEADS), 500), dtype="<i2").tobytes()
-    for number in range(WARM_UP_S):
-        chunk = Chunk(
-            bed=bed.name, epoch=0, seq=number, first_sample=500 * number, fs=500, leads=LEADS, uv_per_bit=5.0,
-            sent_at=0.0, samples=second,
-        )  # fmt: skip
-        bed.push(chunk)
 
 
 async def _within(work: Coroutine[Any, Any, object], doing: str) -> None:
@@ -293,24 +261,14 @@ def run_kafka_worker(config: KafkaConfig, beds: BedConfig) -> int:
         handler.addFilter(_Seldom())
     # As a policy, because Faust reads from Kafka in a thread with a loop of its own. A tenth less work than asyncio's.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    return asyncio.run(_until_told(KafkaEngine(config, beds)))
+    return asyncio.run(_run(KafkaEngine(config, beds)))
 
 
-async def _until_told(engine: KafkaEngine) -> int:
-    task = asyncio.create_task(engine.run())
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, task.cancel)
+async def _run(engine: KafkaEngine) -> int:
     try:
-        await task
-    except asyncio.CancelledError:
-        log.info("worker stopped in good order")
-        return 0
-    except Exception:
-        log.exception("the worker cannot go on")
+        return await run_until_told(engine.run())
     finally:
         _exit_in_any_case()
-    return 1
 
 
 def _exit_in_any_case() -> None:

@@ -31,6 +31,7 @@ def started(ward: Ward) -> Listener:
 
 def test_worker_killed_ten_times(ward: Ward) -> None:
     """Protects every alarm of twenty beds from a worker that dies at random moments, ten times."""
+    ward.static_member = True  # a supervisor starts the same worker again
     listener = started(ward)
     rng = random.Random(7)
     with ward.feeding(ward_of(20, 90)):

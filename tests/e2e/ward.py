@@ -96,6 +96,7 @@ class Ward:
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
         self.api_process: subprocess.Popen[bytes] | None = None
         self.sent: list[Chunk] = []
+        self.static_member = False
 
     def __enter__(self) -> "Ward":
         self.valkey = self._stack.enter_context(ValkeyServer(self.folder / "valkey", free_port(), appendonly=True))
@@ -135,7 +136,7 @@ class Ward:
             "WARDBEAT_SECRET": settings.secret,
             "WARDBEAT_PORT": str(settings.port),
             "WARDBEAT_WORKER": name,
-            "WARDBEAT_STATIC_MEMBER": "false",
+            "WARDBEAT_STATIC_MEMBER": str(self.static_member),
             "WARDBEAT_SESSION_TIMEOUT_S": "6",
             "WARDBEAT_DATA_DIR": str(self.folder / name),
         }
