@@ -13,7 +13,7 @@ from api.schemas import answers
 from api.ward import ward_of
 from windowing.spans import ANALYSIS_FS
 
-router = APIRouter(prefix="/api/alarms", tags=["alarms"], dependencies=[Depends(require("viewer"))])
+router = APIRouter(prefix="/alarms", tags=["alarms"], dependencies=[Depends(require("viewer"))])
 
 MAX_PAGE = 500
 

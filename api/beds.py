@@ -15,7 +15,7 @@ from ecg.leads import LEADS
 from stream.store_reader import MAX_STRIP_S, Strip
 from windowing.spans import ANALYSIS_FS
 
-router = APIRouter(prefix="/api/beds", tags=["beds"], dependencies=[Depends(require("viewer"))])
+router = APIRouter(prefix="/beds", tags=["beds"], dependencies=[Depends(require("viewer"))])
 
 
 @router.get("", summary="All beds and the service", responses=answers(Ward))

@@ -14,7 +14,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
-PRIVATE = ("/api/", "/metrics")  # patients' data: no cache may keep it
+PRIVATE = ("/beds", "/alarms", "/metrics")  # patients' data: no cache may keep it
 
 
 class SecurityHeaders:

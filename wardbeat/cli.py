@@ -104,7 +104,7 @@ def replay(
 
 @app.command()
 def watch(
-    url: Annotated[str, typer.Option(help="address of the API")] = "http://127.0.0.1:8080",
+    url: Annotated[str | None, typer.Option(help="address of the API; by default on this machine")] = None,
     token: Annotated[str | None, typer.Option(envvar="WARDBEAT_TOKEN", help="as the demo prints it")] = None,
     since: Annotated[str, typer.Option(help="the last entry you have seen; 0 is all that is kept")] = "0",
     seconds: Annotated[float | None, typer.Option("--for", min=1, help="end by itself")] = None,
@@ -114,6 +114,7 @@ def watch(
     from wardbeat.watch import watch as run
 
     settings = _settings()
+    url = url or f"http://127.0.0.1:{settings.port}"
     _guard(lambda: asyncio.run(run(url, token, settings.secret, since, seconds, json_lines, console)))
 
 

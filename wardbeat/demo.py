@@ -27,7 +27,7 @@ from stream.embedded.server import ValkeyServer
 from stream.feed import FeedCounts, feed
 from wardbeat.feeding import now_ms, open_source, patient_chunks
 from wardbeat.probe import Probe, Report
-from wardbeat.settings import Settings
+from wardbeat.settings import DEMO_ENV, Settings
 
 # Every bed tells a story of its own; those that alarm do so within the first half minute, so that a short run shows it.
 STORIES = (
@@ -89,15 +89,15 @@ def run_demo(settings: Settings, beds: int, seconds: float | None, console: Cons
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wardbeat-demo-")))
         settings = _with_parts(settings, folder, stack, console)
-        environment = os.environ | {
+        places = {
             "WARDBEAT_ENGINE": settings.engine,
             "WARDBEAT_KAFKA": settings.kafka,
+            "WARDBEAT_PARTITIONS": str(settings.partitions),
             "WARDBEAT_REDIS": settings.redis,
             "WARDBEAT_SECRET": settings.secret,
             "WARDBEAT_PORT": str(settings.port),
-            "WARDBEAT_WORKER": "demo-worker",
-            "WARDBEAT_DATA_DIR": str(folder),
         }
+        environment = os.environ | places | {"WARDBEAT_WORKER": "demo-worker", "WARDBEAT_DATA_DIR": str(folder)}
         parts = []
         for name in ("worker", "api"):
             part = Part(name, [name], environment, folder / f"{name}.log")
@@ -109,13 +109,29 @@ def run_demo(settings: Settings, beds: int, seconds: float | None, console: Cons
         with console.status("starting the worker and the API (the first time kernels are compiled)"):
             _wait_until_up(url, parts, probe, folder)
         if seconds is None:
+            stack.enter_context(_found_by_others(places))
             link = f"{url}/#token={token}"
             console.print("\nThe ward is running. Open this page:\n")
             console.print(link, style=f"bold link {link}", soft_wrap=True, highlight=False)
-            console.print("\nCtrl-C ends it. Research use only.", highlight=False)
+            console.print(
+                "\nFrom another terminal in this folder `wardbeat watch` shows its alarms, and `wardbeat replay RECORD` "
+                "adds a bed.\nCtrl-C ends it. Research use only.",
+                highlight=False,
+            )
             _run(settings, _monitors(beds), parts, console, None)
             return 0
         return _measured(settings, beds, seconds, parts, probe, console)
+
+
+@contextlib.contextmanager
+def _found_by_others(places: dict[str, str]) -> Iterator[None]:
+    DEMO_ENV.parent.mkdir(exist_ok=True)
+    DEMO_ENV.touch(mode=0o600)
+    DEMO_ENV.write_text("".join(f"{name}={value}\n" for name, value in places.items()))
+    try:
+        yield
+    finally:
+        DEMO_ENV.unlink(missing_ok=True)
 
 
 def _with_parts(settings: Settings, folder: Path, stack: contextlib.ExitStack, console: Console) -> Settings:

@@ -1,4 +1,4 @@
-"""Settings: environment (``WARDBEAT_…``), a ``.env`` file, and flags, in growing order of weight."""
+"""Settings: of a running demo, ``.env``, environment (``WARDBEAT_…``), and flags, in growing order of weight."""
 
 import socket
 from pathlib import Path
@@ -13,6 +13,9 @@ from stream.kafka.config import KafkaConfig
 
 Engine = Literal["embedded", "kafka"]
 
+# While a demo runs here, `wardbeat replay` and `wardbeat watch` find it by this file; it goes with the demo.
+DEMO_ENV = Path(".wardbeat") / "demo.env"
+
 
 class SettingsError(ValueError):
     """A setting has a value that it cannot have; the text names it."""
@@ -21,7 +24,9 @@ class SettingsError(ValueError):
 class Settings(BaseSettings):
     """All that can be set. A wrong value is refused by name."""
 
-    model_config = SettingsConfigDict(env_prefix="WARDBEAT_", env_file=".env", extra="ignore", validate_default=True)
+    model_config = SettingsConfigDict(
+        env_prefix="WARDBEAT_", env_file=(DEMO_ENV, ".env"), extra="ignore", validate_default=True
+    )
 
     engine: Engine = Field("embedded", description="what carries the chunks")
     kafka: str = Field("localhost:9092", description="bootstrap servers of Apache Kafka, comma separated")

@@ -32,7 +32,7 @@ from .conftest import (
 async def test_hello_then_only_new_alarms(api: Api, writer: StoreWriter) -> None:
     """Without ``since`` a client gets what is new, byte for byte the event of the log, and learns where it began."""
     await writer.project_alarms(entries(1, 3), 0)
-    await eventually(lambda: api.get("/api/alarms/active").json()["alarms"])
+    await eventually(lambda: api.get("/alarms/active").json()["alarms"])
     async with api.socket("/ws/alarms") as socket:
         assert socket.subprotocol == "wardbeat"
         hello = await message(socket)
@@ -232,7 +232,7 @@ async def test_dead_store_shows_within_seconds_and_recovers(
         valkey.kill()
         while (await message(socket, "status"))["service"]["cache"] == "up":
             pass
-        assert api.get("/api/beds/b1").status_code == 503
+        assert api.get("/beds/b1").status_code == 503
         assert "store" in api.get("/ready", token=None).json()["reason"]
         assert api.get("/live", token=None).status_code == 200
         async with api.socket("/ws/alarms?since=5-0") as newcomer:

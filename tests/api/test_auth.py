@@ -70,7 +70,7 @@ def test_forged_tokens_do_not_pass(what: str) -> None:
 
 async def test_everything_but_health_and_console_needs_a_token(api: Api) -> None:
     """A list of what is open, so that a new route cannot be open by accident."""
-    for path in ("/api/beds", "/api/beds/b1", "/api/beds/b1/strip", "/api/alarms", "/api/alarms/active", "/metrics",
+    for path in ("/beds", "/beds/b1", "/beds/b1/strip", "/alarms", "/alarms/active", "/metrics",
                  "/openapi.json", "/asyncapi.json"):  # fmt: skip
         refused = api.get(path, token=None)
         assert refused.status_code == 401, path

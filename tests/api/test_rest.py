@@ -24,16 +24,16 @@ from .conftest import Api, bed_state, event, eventually, worker_state
 async def test_beds_and_their_connections(api: Api, writer: StoreWriter) -> None:
     """All beds and one bed say the same of it; an unknown bed is 404 and named."""
     await writer.show(states=[bed_state("b1"), bed_state("b 2", received_at=1.0)], worker=worker_state())
-    await eventually(lambda: api.get("/api/beds").json()["beds"])
-    ward = api.get("/api/beds").json()
+    await eventually(lambda: api.get("/beds").json()["beds"])
+    ward = api.get("/beds").json()
     assert [bed["bed"] for bed in ward["beds"]] == ["b 2", "b1"]
     assert ward["beds"][1]["connection"] == "live"
     assert ward["service"]["workers"] == 1
-    one = api.get("/api/beds/b%202")
+    one = api.get("/beds/b%202")
     assert one.json()["bed"] == "b 2"
     assert one.json()["connection"] != "live"
     assert one.headers["cache-control"] == "no-store"
-    missing = api.get("/api/beds/b9")
+    missing = api.get("/beds/b9")
     assert (missing.status_code, missing.json()) == (404, {"error": "unknown bed 'b9'"})
 
 
@@ -45,7 +45,7 @@ async def test_strip_has_null_where_nothing_was_measured(api: Api, writer: Store
         StripSecond(1000, end, (True,) * 11 + (False,), zlib.compress(counts.tobytes())) for end in (500, 1000, 2000)
     ]
     await writer.show(states=[bed_state("b1")], strips=[("b1", second) for second in seconds])
-    strip = api.get("/api/beds/b1/strip", end=1600, seconds=3).json()
+    strip = api.get("/beds/b1/strip", end=1600, seconds=3).json()
     assert (strip["bed"], strip["epoch"], strip["fs"], strip["leads"]) == ("b1", 1000, 500, list(LEADS))
     assert (strip["first"], strip["end"]) == (100, 1600)
     assert strip["microvolts"][11] is None
@@ -54,8 +54,8 @@ async def test_strip_has_null_where_nothing_was_measured(api: Api, writer: Store
     assert (row[0], row[399], row[403], row[404], row[899]) == (100.0, 499.0, None, 4.0, 499.0)
     assert row[900:1400] == [None] * 500, "the third second never came"
     assert row[1400:1403] == [0.0, 1.0, 2.0]
-    assert api.get("/api/beds/b1/strip", epoch=5).json()["error"] == "no strip of bed 'b1' is kept for epoch 5"
-    assert api.get("/api/beds/b9/strip").json()["error"] == "unknown bed 'b9'"
+    assert api.get("/beds/b1/strip", epoch=5).json()["error"] == "no strip of bed 'b1' is kept for epoch 5"
+    assert api.get("/beds/b9/strip").json()["error"] == "unknown bed 'b9'"
 
 
 async def test_history_filters_and_pages(api: Api, writer: StoreWriter) -> None:
@@ -68,7 +68,7 @@ async def test_history_filters_and_pages(api: Api, writer: StoreWriter) -> None:
     await writer.project_alarms([(n, encode_alarm(item), item.event) for n, item in enumerate(story, 1)], 0)
 
     def numbers(**query: object) -> list[int]:
-        answer = api.get("/api/alarms", **query)
+        answer = api.get("/alarms", **query)
         assert answer.status_code == 200, answer.text
         return [int(item["id"].removesuffix("-0")) for item in answer.json()["alarms"]]
 
@@ -82,7 +82,7 @@ async def test_history_filters_and_pages(api: Api, writer: StoreWriter) -> None:
     before = None
     while True:
         query = {"limit": 7, "bed": "b1"} | ({"before": before} if before else {})
-        page = api.get("/api/alarms", **query).json()
+        page = api.get("/alarms", **query).json()
         paged += [int(item["id"].removesuffix("-0")) for item in page["alarms"]]
         before = page["before"]
         if before is None:
@@ -96,7 +96,7 @@ async def test_active_alarms_follow_the_log(api: Api, writer: StoreWriter) -> No
     await writer.project_alarms([(n, encode_alarm(item), item.event) for n, item in enumerate(story, 1)], 0)
 
     def active() -> list[str]:
-        return [item["id"] for item in api.get("/api/alarms/active").json()["alarms"]]
+        return [item["id"] for item in api.get("/alarms/active").json()["alarms"]]
 
     await eventually(lambda: active() == ["3-0", "2-0"])
     end = event(80, kind=Kind.BRADY, phase=Phase.END)
@@ -107,11 +107,11 @@ async def test_active_alarms_follow_the_log(api: Api, writer: StoreWriter) -> No
 @pytest.mark.parametrize(
     ("path", "query", "said"),
     [
-        ("/api/beds/b1/strip", {"seconds": 9999}, "seconds:"),
-        ("/api/beds/b1/strip", {"end": "last"}, "end:"),
-        ("/api/alarms", {"limit": 501}, "limit:"),
-        ("/api/alarms", {"kind": "vt"}, "kind:"),
-        ("/api/alarms", {"before": "abc"}, "before:"),
+        ("/beds/b1/strip", {"seconds": 9999}, "seconds:"),
+        ("/beds/b1/strip", {"end": "last"}, "end:"),
+        ("/alarms", {"limit": 501}, "limit:"),
+        ("/alarms", {"kind": "vt"}, "kind:"),
+        ("/alarms", {"before": "abc"}, "before:"),
     ],
 )
 async def test_bad_parameters_are_quoted(api: Api, path: str, query: dict[str, str | int], said: str) -> None:
@@ -164,8 +164,8 @@ async def test_documents_agree_with_the_types(api: Api) -> None:
         assert set(properties) == {"type", *kind.__struct_fields__}
     assert set(document["channels"]) >= {"ecg.chunks", "ecg.findings", "ecg.alarms", "alarmSocket", "waveSocket"}
     openapi = api.get("/openapi.json").json()
-    assert set(openapi["paths"]) >= {"/api/beds", "/api/beds/{bed}/strip", "/api/alarms", "/live", "/ready", "/metrics"}
-    schema = openapi["paths"]["/api/beds"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert set(openapi["paths"]) >= {"/beds", "/beds/{bed}/strip", "/alarms", "/live", "/ready", "/metrics"}
+    schema = openapi["paths"]["/beds"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert "beds" in resolve(openapi, schema)["properties"]
 
 

@@ -146,7 +146,7 @@ function showSound(on) {
 async function probe(token, refuse) {
   let answer;
   try {
-    answer = await fetch("api/beds", { headers: { Authorization: `Bearer ${token}` } });
+    answer = await fetch("beds", { headers: { Authorization: `Bearer ${token}` } });
   } catch {
     return; // The server is not there at all, which the wall already says.
   }
