@@ -55,11 +55,13 @@ def worker(
     name: Annotated[str | None, typer.Option(help="this worker's name")] = None,
     redis: Annotated[str | None, typer.Option(help="address of Redis or Valkey")] = None,
     kafka: Annotated[str | None, typer.Option(help="bootstrap servers")] = None,
+    check: Annotated[bool, typer.Option("--check", help="only say whether the worker of this name is alive")] = False,
 ) -> None:
     """Watch beds: take chunks from the log, give findings and alarms."""
-    from wardbeat.services import run_worker
+    from wardbeat.services import run_worker, worker_is_alive
 
-    raise typer.Exit(run_worker(_settings(engine=engine, worker=name, redis=redis, kafka=kafka)))
+    settings = _settings(engine=engine, worker=name, redis=redis, kafka=kafka)
+    raise typer.Exit(not worker_is_alive(settings) if check else run_worker(settings))
 
 
 @app.command()

@@ -114,8 +114,8 @@ def run_demo(settings: Settings, beds: int, seconds: float | None, console: Cons
             console.print("\nThe ward is running. Open this page:\n")
             console.print(link, style=f"bold link {link}", soft_wrap=True, highlight=False)
             console.print(
-                "\nFrom another terminal in this folder `wardbeat watch` shows its alarms, and `wardbeat replay RECORD` "
-                "adds a bed.\nCtrl-C ends it. Research use only.",
+                "\nFrom another terminal in this folder `wardbeat watch` shows its alarms, and "
+                "`wardbeat replay RECORD` adds a bed.\nCtrl-C ends it. Research use only.",
                 highlight=False,
             )
             _run(settings, _monitors(beds), parts, console, None)

@@ -3,11 +3,18 @@
 import asyncio
 import logging
 import sys
+import time
+from typing import cast
 
+import msgspec
 from rich.console import Console
 
 from stream.lifetime import run_until_told
+from stream.states import WorkerState
+from stream.store_keys import StoreKeys
 from wardbeat.settings import Settings, SettingsError
+
+ALIVE_MS = 10_000  # ten heartbeats
 
 
 def set_up_logging() -> None:
@@ -26,6 +33,18 @@ def run_worker(settings: Settings) -> int:
 
     engine = EmbeddedEngine(settings.redis, settings.prefix, settings.worker, settings.beds())
     return asyncio.run(run_until_told(engine.run()))
+
+
+def worker_is_alive(settings: Settings) -> bool:
+    """Whether the worker of this name gave a sign of life lately: for health checks."""
+    import redis
+
+    client = redis.from_url(settings.redis)
+    try:
+        data = cast("bytes | None", client.hget(StoreKeys(settings.prefix).workers, settings.worker))
+    finally:
+        client.close()
+    return data is not None and time.time() * 1000 - msgspec.json.decode(data, type=WorkerState).at < ALIVE_MS
 
 
 def run_api(settings: Settings) -> None:

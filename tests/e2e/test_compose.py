@@ -51,13 +51,19 @@ def test_each_service_starts_and_the_ward_lives(
     ward = kafka_ward
     places = {"kafka:9092": ward.settings.kafka, "redis://redis:6379/0": ward.settings.redis}
 
+    def environment(name: str) -> dict[str, str]:
+        given: dict[str, object] = compose[name]["environment"]  # type: ignore[assignment]
+        return os.environ | {
+            **{key: places.get(str(value), str(value)) for key, value in given.items()},
+            "WARDBEAT_PORT": str(ward.settings.port),
+            "WARDBEAT_WORKER": name,  # in a container, its host name
+            "WARDBEAT_DATA_DIR": str(ward.folder / name),
+        }
+
     def start(name: str) -> "subprocess.Popen[bytes]":
-        service = compose[name]
-        environment = {key: places.get(str(value), str(value)) for key, value in service["environment"].items()}  # type: ignore[attr-defined]
-        environment |= {"WARDBEAT_PORT": str(ward.settings.port), "WARDBEAT_DATA_DIR": str(ward.folder / name)}
-        command = [sys.executable, "-m", "wardbeat", *service["command"]]  # type: ignore[misc]
+        command = [sys.executable, "-m", "wardbeat", *compose[name]["command"]]  # type: ignore[misc]
         with (ward.folder / f"{name}.log").open("wb") as log:
-            process = subprocess.Popen(command, env=os.environ | environment, stdout=log, stderr=log)
+            process = subprocess.Popen(command, env=environment(name), stdout=log, stderr=log)
         processes.append(process)
         return process
 
@@ -65,15 +71,19 @@ def test_each_service_starts_and_the_ward_lives(
     for name in ("worker", "api", "worker-gpu"):
         start(name)
     ward.wait_for(ward.api_answers, 60, "the API answers")
-    check = compose["api"]["healthcheck"]["test"]  # type: ignore[index]
-    assert check[0] == "CMD", check
-    code = check[-1].replace(":8080", f":{ward.settings.port}")
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0, shlex.join(check)
     start("feeder")
     listener = Listener(ward.url)
     ward.wait_for(lambda: len(live(listener)) == 8, 60, "eight live beds")
     with urllib.request.urlopen(f"{ward.url}/ready", timeout=5) as answer:
         assert answer.status == 200, json.load(answer)
+    for name in ("api", "worker", "worker-gpu"):
+        kind, python, *rest = compose[name]["healthcheck"]["test"]  # type: ignore[index]
+        assert (kind, python) == ("CMD", "python")
+        command = [sys.executable, *(word.replace(":8080", f":{ward.settings.port}") for word in rest)]
+        assert subprocess.run(command, env=environment(name), check=False).returncode == 0, shlex.join(command)
+    ward_without = environment("worker") | {"WARDBEAT_WORKER": "nobody"}
+    dead = subprocess.run([sys.executable, "-m", "wardbeat", "worker", "--check"], env=ward_without, check=False)
+    assert dead.returncode == 1, "a worker that never lived passes its health check"
     listener.close()
 
 
