@@ -102,14 +102,14 @@ def analyze_beats(
     at_500 = np.rint(np.asarray(beats) * (ANALYSIS_FS / fs)).astype(np.int64)
     hop = round(config.hop_s * ANALYSIS_FS)
     window = round(WINDOW_S * ANALYSIS_FS)
-    end = max(window, int(at_500.max(initial=0)) // hop * hop)
+    end = max(window, int(at_500.max(initial=0)))
     rules = Rules(bed, config.limits)
     rules.start(0)
     good = (LeadState.GOOD,) * N_LEADS
     findings: list[Finding] = []
     alarms: list[AlarmEvent] = []
-    for stop in range(hop, end + 1, hop):
-        first = stop - hop
+    first = 0
+    for stop in range(window % hop or hop, end + 1, hop):
         new = at_500[np.searchsorted(at_500, first) : np.searchsorted(at_500, stop)]
         marks = [QualityMark(at, good) for at in range(first // MARK * MARK + MARK, stop + 1, MARK)]
         alarms += rules.observe(
@@ -119,10 +119,11 @@ def analyze_beats(
                 beat_samples=new,
                 beat_at=new,
                 quality=marks,
-                covered=np.ones(hop // BLOCK, dtype=np.bool_),
+                covered=np.ones((stop - first) // BLOCK, dtype=np.bool_),
                 sent_at=stop * 1000 / ANALYSIS_FS,
             )
         )
+        first = stop
         if stop >= window:
             known = at_500[np.searchsorted(at_500, stop - 60 * ANALYSIS_FS) : np.searchsorted(at_500, stop)]
             findings.append(
@@ -136,7 +137,7 @@ def analyze_beats(
                     quality={},
                 )
             )
-    alarms += rules.finish(end, end * 1000 / ANALYSIS_FS)
+    alarms += rules.finish(first, first * 1000 / ANALYSIS_FS)
     return Analysis(name, round(fs), (), end / ANALYSIS_FS, at_500.tolist(), findings, alarms)
 
 

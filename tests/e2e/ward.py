@@ -177,9 +177,16 @@ class Ward:
 
     def worker_states(self) -> dict[str, dict[str, object]]:
         """Heartbeats by worker."""
+        return self._states("workers")
+
+    def bed_states(self) -> dict[str, dict[str, object]]:
+        """What the store says of each bed."""
+        return self._states("beds")
+
+    def _states(self, key: str) -> dict[str, dict[str, object]]:
         client = redis.from_url(self.settings.redis)
         try:
-            stored = client.hgetall(f"{self.settings.prefix}workers")
+            stored = client.hgetall(f"{self.settings.prefix}{key}")
         finally:
             client.close()
         return {name.decode(): msgspec.json.decode(data) for name, data in stored.items()}
