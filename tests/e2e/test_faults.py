@@ -34,7 +34,7 @@ def test_worker_killed_ten_times(ward: Ward) -> None:
     ward.static_member = True  # a supervisor starts the same worker again
     listener = started(ward)
     rng = random.Random(7)
-    with ward.feeding(ward_of(20, 90)):
+    with ward.feeding(ward_of(20, 75)):
         kills = 0
         while kills < KILLS:
             time.sleep(rng.uniform(0.5, 4.0))
@@ -51,7 +51,7 @@ def test_worker_killed_ten_times(ward: Ward) -> None:
 def test_second_worker_joins_and_leaves(ward: Ward) -> None:
     """Protects alarms while beds move to a worker that joins, and back from one that leaves or is killed."""
     listener = started(ward)
-    with ward.feeding(ward_of(20, 50)):
+    with ward.feeding(ward_of(20, 42)):
         time.sleep(6)
         ward.start_worker("worker-2")
         ward.wait_for_worker("worker-2")
@@ -70,7 +70,7 @@ def test_broker_stopped(kafka_ward: Ward) -> None:
     """Protects alarms from a broker that hangs for 15 s, and from one that is killed and started again."""
     ward = kafka_ward
     listener = started(ward)
-    with ward.feeding(ward_of(10, 60)):
+    with ward.feeding(ward_of(10, 48)):
         time.sleep(8)
         ward.kafka.freeze()
         time.sleep(15)
@@ -88,8 +88,8 @@ def test_cache_emptied(kafka_ward: Ward) -> None:
     ward = kafka_ward
     listener = started(ward)
     client = redis.from_url(ward.settings.redis)
-    with ward.feeding(ward_of(10, 40)):
-        time.sleep(20)
+    with ward.feeding(ward_of(10, 28)):
+        time.sleep(16)
         before = client.xrange(f"{ward.settings.prefix}alarms")
         assert before, "no alarm yet: emptying would prove nothing"
         client.flushall()
@@ -106,8 +106,8 @@ def test_cache_emptied(kafka_ward: Ward) -> None:
 def test_cache_killed_and_started_again(ward: Ward) -> None:
     """Protects alarms from a cache that dies for some seconds; on the embedded engine it is the log as well."""
     listener = started(ward)
-    with ward.feeding(ward_of(10, 40)):
-        time.sleep(12)
+    with ward.feeding(ward_of(10, 28)):
+        time.sleep(11)
         if ward.engine == "kafka":
             ward.valkey.kill()
             time.sleep(4)
@@ -122,8 +122,8 @@ def test_cache_killed_and_started_again(ward: Ward) -> None:
 def test_api_restarted(ward: Ward) -> None:
     """Protects a listening client from an API that is killed and started again: it resumes and misses nothing."""
     listener = started(ward)
-    with ward.feeding(ward_of(10, 40)):
-        for _ in range(3):
+    with ward.feeding(ward_of(10, 28)):
+        for _ in range(2):
             time.sleep(8)
             ward.stop_api(signal.SIGKILL)
             time.sleep(2)
@@ -167,7 +167,7 @@ class BadNetwork:
 
 def restarting(bed: str) -> Iterator[Chunk]:
     """A monitor that begins its numbering again without saying so."""
-    patient = SyntheticPatient(Script.parse("sinus(rate=70) 10s, asystole 7s, sinus(rate=70) 13s"), 5)
+    patient = SyntheticPatient(Script.parse("sinus(rate=70) 6s, asystole 6s, sinus(rate=70) 6s"), 5)
     epoch = now_ms()
     for _ in range(2):
         for chunk in patient_chunks(patient, bed, epoch):
@@ -177,7 +177,7 @@ def restarting(bed: str) -> Iterator[Chunk]:
 def test_mischievous_monitors(ward: Ward) -> None:
     """Protects alarms from duplicated, reordered, late, missing and unreadable chunks and from restarted numbering."""
     listener = started(ward)
-    with ward.feeding([*ward_of(8, 45), restarting("bed-90")], through=BadNetwork):
+    with ward.feeding([*ward_of(8, 36), restarting("bed-90")], through=BadNetwork):
         source = open_source(ward.settings)
         time.sleep(5)
         bad = encode_chunk(msgspec.structs.replace(ward.sent[0], fs=20))
@@ -201,11 +201,11 @@ def test_console_that_does_not_read(ward: Ward) -> None:
     headers = {"Authorization": f"Bearer {token}"}
     address = ward.url.replace("http", "ws")
     with (
-        ward.feeding(ward_of(10, 30)),
+        ward.feeding(ward_of(10, 20)),
         connect(f"{address}/ws/alarms?since=0", additional_headers=headers, max_queue=1),
         connect(f"{address}/ws/waves?beds=*", additional_headers=headers, max_queue=1),
     ):
-        time.sleep(25)
+        time.sleep(18)
     ward.assert_nothing_lost(listener)
     listener.close()
 
