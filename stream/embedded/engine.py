@@ -60,6 +60,7 @@ class EmbeddedEngine:
                 await asyncio.sleep(RETRY_S)
         finally:
             with contextlib.suppress(redis.RedisError, OSError):  # it may be gone already; the lease then runs out
+                await self._store.forget_worker(self._worker)
                 await self._log.release_lease()
             await self._client.aclose()
 

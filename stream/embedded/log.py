@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Mapping
 from typing import cast
 
@@ -74,15 +75,15 @@ class EmbeddedLog:
         self._client = client
         self._store = store
         self._keys = keys
-        self._worker = worker
+        self._owner = f"{worker}/{uuid.uuid4().hex}"  # two workers that were given one name are still two
 
     async def hold_lease(self) -> bool:
         """Take or renew the lease; False while another worker holds it."""
-        return bool(await self._client.eval(_RENEW, 1, self._keys.lease, self._worker, str(LEASE_MS)))
+        return bool(await self._client.eval(_RENEW, 1, self._keys.lease, self._owner, str(LEASE_MS)))
 
     async def release_lease(self) -> None:
         """Let the next worker in at once."""
-        await self._client.eval(_RELEASE, 1, self._keys.lease, self._worker)
+        await self._client.eval(_RELEASE, 1, self._keys.lease, self._owner)
 
     async def load_checkpoints(self, partition: int) -> dict[str, bytes]:
         """See ``Log``. There is one partition."""
@@ -114,9 +115,9 @@ class EmbeddedLog:
         """See ``Log``. Raises LeaseLostError where another worker took over: its state must not be overwritten."""
         del partition
         fields = [item for pair in checkpoints.items() for item in pair]
-        saved = await self._client.eval(_SAVE, 2, self._keys.lease, self._keys.checkpoints, self._worker, *fields)
+        saved = await self._client.eval(_SAVE, 2, self._keys.lease, self._keys.checkpoints, self._owner, *fields)
         if not saved:
-            raise LeaseLostError(f"worker {self._worker!r} no longer holds the lease")
+            raise LeaseLostError(f"{self._owner} no longer holds the lease")
 
     async def commit(self, partition: int, position: int) -> None:
         """See ``Log``. What nobody needs is cut off."""

@@ -11,6 +11,7 @@ from typing import Any
 import faust
 import uvloop
 from aiokafka.errors import KafkaError
+from redis import RedisError
 
 from stream.bed import BedConfig, warm_up
 from stream.engine import Message
@@ -226,13 +227,14 @@ class KafkaEngine:
         if self._app is not None:
             await _within(self._app.stop(), "leaving the group")
         await _within(self._log.stop(), "closing the log")
+        await _within(self._store.forget_worker(self._config.worker), "signing off")
         await self._client.aclose()
 
 
 async def _within(work: Coroutine[Any, Any, object], doing: str) -> None:
     try:
         await asyncio.wait_for(work, STOP_S)
-    except (TimeoutError, KafkaError) as error:
+    except (TimeoutError, KafkaError, RedisError) as error:
         log.warning("%s: gave up: %r", doing, error)
 
 
