@@ -52,14 +52,15 @@ _PER_LEAD = (
     "f_amplitude_log",
     "unlocked_share",
     "flutter_prominence_log",
+    "flutter_over_lower_log",
     "flutter_repeat",
     "flutter_sawtooth_log",
     "flutter_hz",
 )
 # Which lead is the best one for each family: where P repeats most, where f waves, where flutter stand out most.
-_P, _F, _FLUTTER = slice(0, 4), slice(4, 9), slice(9, 13)
+_P, _F, _FLUTTER = slice(0, 4), slice(4, 9), slice(9, 14)
 _VIEWS = ("best", "median", "II", "V1")
-FEATURE_NAMES = ("p_alike_pooled", "p_alike_pooled_early", *(f"{name}_{view}" for name in _PER_LEAD for view in _VIEWS))
+FEATURE_NAMES = ("p_alike_pooled", *(f"{name}_{view}" for name in _PER_LEAD for view in _VIEWS))
 N_FEATURES = len(FEATURE_NAMES)
 
 Floats = npt.NDArray[np.float32]
@@ -71,16 +72,13 @@ Indices = npt.NDArray[np.int64]
 def _mean_around(x, half, out):  # type: ignore[no-untyped-def]
     """Centred moving mean over ``2·half + 1`` samples, over what there is of them at the ends."""
     n = x.shape[0]
-    total = 0.0
-    low, high = 0, 0
+    total = np.empty(n + 1)
+    total[0] = 0.0
     for t in range(n):
-        while high < min(t + half + 1, n):
-            total += x[high]
-            high += 1
-        while low < t - half:
-            total -= x[low]
-            low += 1
-        out[t] = total / (high - low)
+        total[t + 1] = total[t] + x[t]
+    for t in range(n):
+        low, high = max(t - half, 0), min(t + half + 1, n)
+        out[t] = (total[high] - total[low]) / (high - low)
 
 
 @njit(cache=True, nogil=True)
@@ -116,6 +114,23 @@ def _level(x, first, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=REORDER)
+def _fit(x, first, mean):  # type: ignore[no-untyped-def]
+    """Correlation, less its constant factor, of ``mean`` with x from ``first``, less its line: ``mean`` has none."""
+    n = P_LENGTH
+    center = np.float32((n - 1) / 2)
+    origin = x[first]
+    plain, tilt, square, cross = np.float32(0.0), np.float32(0.0), np.float32(0.0), np.float32(0.0)
+    for k in range(n):
+        value = x[first + k] - origin
+        plain += value
+        tilt += value * (k - center)
+        square += value * value
+        cross += value * mean[k]
+    square -= plain * plain / n + tilt * tilt / np.float32(n * (n * n - 1) / 12)
+    return cross / np.sqrt(square) if square > 0.0 else -np.inf
+
+
+@njit(cache=True, nogil=True, fastmath=REORDER)
 def _p_waves(x, real, r, label, dominant, height, per_lead, segments, norms):  # type: ignore[no-untyped-def]
     """P features of one lead; fills its unit segments (b, P_LENGTH) and their norms for the pooled ones."""
     n = x.shape[0]
@@ -144,11 +159,12 @@ def _p_waves(x, real, r, label, dominant, height, per_lead, segments, norms):  #
         return
     per_lead[0] = (np.sum(unit * unit) - count) / (count * (count - 1))
     mean /= count
-    power = np.sum(mean * mean)
-    scatter = 0.0
+    power, scatter = 0.0, 0.0
+    for k in range(P_LENGTH):
+        power += mean[k] * mean[k]
     for i in range(count):
-        off = segments[at[i]] - mean
-        scatter += np.sum(off * off)
+        for k in range(P_LENGTH):
+            scatter += (segments[at[i], k] - mean[k]) ** 2
     scatter /= count - 1
     # The mean of pure scatter has 1/count of its power: taken off, so that few beats do not look alike.
     clean = max(power - scatter / count, 0.0)
@@ -156,16 +172,13 @@ def _p_waves(x, real, r, label, dominant, height, per_lead, segments, norms):  #
     if height > 0.0:
         per_lead[2] = np.log10((np.max(mean) - np.min(mean)) / height + 1e-3)
     # PR jitter: where each segment fits the mean best.
-    shifted = np.empty(P_LENGTH, dtype=np.float32)
     total, squares = 0.0, 0.0
     for i in range(count):
         best, best_lag = -np.inf, 0
         for lag in range(-LAG, LAG + 1):
-            square = _level(x, r[at[i]] - P_FIRST + lag, shifted)
-            if square > 0.0:
-                fit = np.sum(shifted * mean) / np.sqrt(square)
-                if fit > best:
-                    best, best_lag = fit, lag
+            fit = _fit(x, r[at[i]] - P_FIRST + lag, mean)
+            if fit > best:
+                best, best_lag = fit, lag
         total += best_lag
         squares += best_lag * best_lag
     per_lead[3] = np.sqrt(max(squares / count - (total / count) ** 2, 0.0)) * 1000.0 / RATE
@@ -249,33 +262,24 @@ def _time_domain(thin, thin_real, lead_used, r, label, dominant, groups, height,
         for t in range(rest.shape[1]):
             rest[lead, t] = 0.5 * (left[2 * t] + left[2 * t + 1])
             open_[lead, t] = 0.5 * (x[2 * t] + x[2 * t + 1])
-    # Over all leads as one vector, each lead by the reciprocal of its scatter; then the same for its first half.
-    for part in range(2):
-        length = P_LENGTH if part == 0 else P_LENGTH // 2
-        weight = np.zeros(leads)
-        for lead in range(leads):
-            if not np.isnan(per_lead[lead, 0]):
-                total = 0.0
-                for b in range(beats):
-                    total += norms[lead, b]
-                if total > 0.0:
-                    weight[lead] = 1.0 / total
-        summed = np.zeros((leads, length))
-        count = 0
-        for b in range(beats):
-            norm = 0.0
+    # Over all leads as one vector, each lead by the reciprocal of its power.
+    weight = np.zeros(leads)
+    for lead in range(leads):
+        total = np.sum(norms[lead])
+        if not np.isnan(per_lead[lead, 0]) and total > 0.0:
+            weight[lead] = 1.0 / total
+    summed = np.zeros((leads, P_LENGTH))
+    count = 0
+    for b in range(beats):
+        norm = np.sum(weight * norms[:, b])
+        if norm > 0.0:
+            count += 1
             for lead in range(leads):
-                if weight[lead] > 0.0:
-                    for k in range(length):
-                        norm += weight[lead] * segments[lead, b, k] ** 2
-            if norm > 0.0:
-                count += 1
-                for lead in range(leads):
-                    if weight[lead] > 0.0:
-                        for k in range(length):
-                            summed[lead, k] += segments[lead, b, k] * np.sqrt(weight[lead] / norm)
-        if count >= LEAST_BEATS:
-            pooled[part] = (np.sum(summed * summed) - count) / (count * (count - 1))
+                part = np.sqrt(weight[lead] / norm)
+                for k in range(P_LENGTH):
+                    summed[lead, k] += segments[lead, b, k] * part
+    if count >= LEAST_BEATS:
+        pooled[0] = (np.sum(summed * summed) - count) / (count * (count - 1))
 
 
 _run: Callable[..., None] = _time_domain
@@ -296,6 +300,7 @@ def _bins(low_hz: float, high_hz: float) -> slice:
 
 _ALL, _BAND, _BELOW, _ABOVE = _bins(2.5, 15), _bins(4, 9), _bins(2.5, 3.5), _bins(10, 15)
 _PEAK, _FLUTTER_PEAK = _bins(3.5, 9.5), _bins(3.3, 6.2)
+_LOWER = _bins(1.5, 3.1)
 _CYCLE_S = np.arange(0.160, 0.304, 0.008)  # seconds a flutter cycle may take: 200 to 375 /min
 _COSINES = np.cos(2 * np.pi * np.outer(_CYCLE_S, _FREQUENCY[_ALL]))  # (lags, bins)
 
@@ -333,13 +338,15 @@ def _spectral(rest: Floats, open_: Floats, height: Floats, per_lead: Floats) -> 
     beside = sum(whole[:, first + k : last + k] for k in (-5, -4, -3, 3, 4, 5)) / 6
     peak = np.argmax(three / beside, axis=1)
     per_lead[:, 9] = np.log10(three[rows, peak] / beside[rows, peak])
+    # A regular rhythm's harmonics fall with frequency; flutter at a whole multiple of the rate lifts one of them.
+    per_lead[:, 10] = np.log10(three[rows, peak] / whole[:, _LOWER].max(axis=1))
     band = whole[:, _ALL]
     repeat = band @ _COSINES.T / band.sum(axis=1, keepdims=True)
-    per_lead[:, 10] = repeat.max(axis=1)
+    per_lead[:, 11] = repeat.max(axis=1)
     double = 2 * (first + peak)
     harmonic = sum(whole[rows, double + k] for k in (-2, -1, 0, 1, 2)) / 5
-    per_lead[:, 11] = np.log10(harmonic / three[rows, peak])
-    per_lead[:, 12] = _FREQUENCY[first + peak]
+    per_lead[:, 12] = np.log10(harmonic / three[rows, peak])
+    per_lead[:, 13] = _FREQUENCY[first + peak]
 
 
 def atrial_features(groups: ShapeGroups) -> tuple[Floats, Bools]:
@@ -354,7 +361,7 @@ def atrial_features(groups: ShapeGroups) -> tuple[Floats, Bools]:
     """
     n = groups.thin.shape[1] // STEP
     per_lead = np.full((N_LEADS, len(_PER_LEAD)), np.nan, dtype=np.float32)
-    pooled = np.full(2, np.nan, dtype=np.float32)
+    pooled = np.full(1, np.nan, dtype=np.float32)
     mine = int((groups.label == groups.dominant).sum()) if groups.dominant >= 0 else 0
     if mine >= LEAST_BEATS and len(groups.label) <= MOST_BEATS:
         rest = np.zeros((N_LEADS, n // 2), dtype=np.float32)

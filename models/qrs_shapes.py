@@ -114,21 +114,25 @@ def _thin(x, real, y, y_real):  # type: ignore[no-untyped-def]
         first += 1
     # Less its first real value: beside an offset of volts float32 would have few digits left.
     origin = x[first]
-    held = np.empty(n, dtype=np.float32)
-    if there == n:
-        for t in range(n):
-            held[t] = x[t] - origin
-    else:
-        value = np.float32(0.0)
-        for t in range(n):
-            if real[t]:
-                value = x[t] - origin
-            held[t] = value
     before = SMOOTH // 2
+    last = n - SMOOTH
+    if there == n:
+        for k in range(y.shape[0]):
+            low = min(max(k * THIN - before, 0), last)
+            total = np.float32(0.0)
+            for t in range(SMOOTH):
+                total += x[low + t] - origin
+            y[k] = total / SMOOTH
+            y_real[k] = True
+        return True
+    held = np.empty(n, dtype=np.float32)
+    value = np.float32(0.0)
+    for t in range(n):
+        if real[t]:
+            value = x[t] - origin
+        held[t] = value
     for k in range(y.shape[0]):
-        low = k * THIN - before
-        if low < 0 or low + SMOOTH > n:
-            low = min(max(low, 0), n - SMOOTH)
+        low = min(max(k * THIN - before, 0), last)
         total = np.float32(0.0)
         whole = True
         for t in range(low, low + SMOOTH):
