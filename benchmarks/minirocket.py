@@ -3,8 +3,8 @@
 One thread, one process, windows of 10 s that move on by 1 s, so a bed-second is one hop or one whole window. The time
 depends on the number of leads and features, hardly on the signal, which is made up. Compiling is left out, and so are
 filters and quantising. sktime gets the parameters that were fitted here, as float32, twelve leads and eight windows a
-call of its inner function; its features use zero padding, which is the one difference. It has no notion of a missing lead: fewer
-leads cost it as much. Figures are medians, taken one after another, so compare within one run only.
+call of its inner function; its features use zero padding, which is the one difference. It has no notion of a missing
+lead: fewer leads cost it as much. Figures are medians, taken one after another, so compare within one run only.
 """
 
 import argparse
@@ -93,17 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3, help="of each whole-window measurement (default 3)")
     repeats = parser.parse_args().repeats
-    heads = (
-        "features",
-        "Hz",
-        "leads",
-        "leads a feature",
-        "history s",
-        "hop ms",
-        "window ms",
-        "sktime ms",
-        "sktime / hop",
-    )
+    heads = "features|Hz|leads|leads a feature|dilations|history s|hop ms|window ms|sktime ms|sktime / hop".split("|")
     print(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
     for config, leads in ROWS:
         windows = signal(8, 2 * config.window)
