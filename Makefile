@@ -34,7 +34,7 @@ kafka-jars: setup ## fetch Apache Kafka (Java 17 and Maven needed)
 	@$(BIN)/python -m stream.kafka.broker
 
 test: .venv/dev.stamp ## everything the tests need, and the tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: .venv/dev.stamp ## style and types
 	@$(BIN)/ruff check .
