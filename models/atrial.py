@@ -34,7 +34,7 @@ LAG = 5  # 40 ms at 125 Hz: PR varies less than that from beat to beat, and P wo
 CYCLE = 31 + 175  # samples: from P_FIRST before R to 1.4 s after it, RR at 43 /min; a longer diastole is left as it is
 TAPER = 5  # 40 ms at either end of a subtracted cycle: no steps where one beat's cycle meets the next one's
 QRS_BEFORE, QRS_AFTER = 7, 8  # 56 and 64 ms at 125 Hz: where subtraction leaves QRS slopes, bridged by a line
-ALONE_BEFORE, ALONE_AFTER = 10, 50  # 80 and 400 ms: QRS and T of a shape seen too rarely to be averaged, bridged
+ALONE_BEFORE, ALONE_AFTER = 12, 50  # 96 and 400 ms: QRS and T of a shape seen too rarely to be averaged, bridged
 LEAST_BEATS = 3
 SEGMENT = 256  # samples of a Welch segment at 62.5 Hz: 4.1 s, bins of 0.244 Hz
 HOP = 123  # samples: four segments in 625, the overlap near one half
@@ -186,7 +186,7 @@ def _p_waves(x, real, r, label, dominant, height, per_lead, segments, norms):  #
 
 @njit(cache=True, nogil=True)
 def _subtract(x, r, label, groups, rest):  # type: ignore[no-untyped-def]
-    """x less the average cycle of each beat's shape, into ``rest``; QRS bridged, rare shapes bridged to the end of T."""
+    """x less the average cycle of each beat's shape, into ``rest``; QRS bridged."""
     n = x.shape[0]
     beats = r.shape[0]
     rest[:] = x
@@ -219,13 +219,7 @@ def _subtract(x, r, label, groups, rest):  # type: ignore[no-untyped-def]
                     fade = min(1.0, (k + 1) / (TAPER + 1), (length - k) / (TAPER + 1))
                     rest[first + k] -= fade * mean[k]
     for b in range(beats):
-        size = 0
-        for other in range(beats):
-            size += 1 if label[other] == label[b] else 0
-        if label[b] < 0 or size < LEAST_BEATS:
-            _bridge(rest, r[b] - ALONE_BEFORE, r[b] + ALONE_AFTER)
-        else:
-            _bridge(rest, r[b] - QRS_BEFORE, r[b] + QRS_AFTER)
+        _bridge(rest, r[b] - QRS_BEFORE, r[b] + QRS_AFTER)
 
 
 @njit(cache=True, nogil=True)
@@ -239,6 +233,9 @@ def _time_domain(thin, thin_real, lead_used, r, label, dominant, groups, height,
     left = np.empty(n, dtype=np.float32)
     real = np.empty(n, dtype=np.bool_)
     beats = r.shape[0]
+    rare = np.zeros(beats, dtype=np.bool_)
+    for b in range(beats):
+        rare[b] = label[b] < 0 or np.sum(label == label[b]) < LEAST_BEATS
     segments = np.zeros((leads, beats, P_LENGTH), dtype=np.float32)
     norms = np.zeros((leads, beats), dtype=np.float32)
     for lead in range(leads):
@@ -251,6 +248,10 @@ def _time_domain(thin, thin_real, lead_used, r, label, dominant, groups, height,
             # 20 ms at 250 Hz: zero at 50 Hz, and little left of 60 Hz.
             x[t] = 0.2 * (full[max(c - 2, 0)] + full[max(c - 1, 0)] + full[c] + full[c + 1] + full[min(c + 2, last)])
             real[t] = thin_real[lead, c]
+        # Before the baseline is taken: a wide beat of 2 mV would bend it by a tenth of that for a second.
+        for b in range(beats):
+            if rare[b]:
+                _bridge(x, r[b] - ALONE_BEFORE, r[b] + ALONE_AFTER)
         _mean_around(x, BASELINE_HALF, slow)
         _mean_around(slow, BASELINE_HALF, slower)
         for t in range(n):
@@ -314,6 +315,12 @@ def _spectra(x: Floats) -> npt.NDArray[np.float64]:
     return power
 
 
+def _around(power: npt.NDArray[np.float64], bins: slice, *shifts: int) -> npt.NDArray[np.float64]:
+    """Mean of (m, bins) power over the bins that lie ``shifts`` beside each bin of ``bins``."""
+    mean: npt.NDArray[np.float64] = np.mean([power[:, bins.start + k : bins.stop + k] for k in shifts], axis=0)
+    return mean
+
+
 def _spectral(rest: Floats, open_: Floats, height: Floats, per_lead: Floats) -> None:
     """Features of the spectra of used leads: signals (m, n), ``height`` (m,) µV, into rows of ``per_lead`` (m, ·)."""
     m = len(rest)
@@ -324,7 +331,7 @@ def _spectral(rest: Floats, open_: Floats, height: Floats, per_lead: Floats) -> 
     around = left[:, _BELOW].sum(axis=1) + left[:, _ABOVE].sum(axis=1)
     per_lead[:, 4] = np.log10(left[:, _BAND].sum(axis=1) / around)
     # Concentration: the power within ±0.6 Hz of the dominant frequency.
-    near = sum(left[:, _PEAK.start + k : _PEAK.stop + k] for k in range(-2, 3))
+    near = 5 * _around(left, _PEAK, -2, -1, 0, 1, 2)
     peak = np.argmax(near, axis=1)
     per_lead[:, 5] = near[rows, peak] / total
     per_lead[:, 6] = _FREQUENCY[_PEAK.start + peak]
@@ -333,20 +340,21 @@ def _spectral(rest: Floats, open_: Floats, height: Floats, per_lead: Floats) -> 
     per_lead[:, 7] = np.log10(rms / height + 1e-4)
     per_lead[:, 8] = total / (total + whole[:, _ALL].sum(axis=1))
     # Flutter: a peak of three bins against what is 0.7 to 1.2 Hz beside it.
-    first, last = _FLUTTER_PEAK.start, _FLUTTER_PEAK.stop
-    three = sum(whole[:, first + k : last + k] for k in (-1, 0, 1)) / 3
-    beside = sum(whole[:, first + k : last + k] for k in (-5, -4, -3, 3, 4, 5)) / 6
+    three = _around(whole, _FLUTTER_PEAK, -1, 0, 1)
+    beside = _around(whole, _FLUTTER_PEAK, -5, -4, -3, 3, 4, 5)
     peak = np.argmax(three / beside, axis=1)
     per_lead[:, 9] = np.log10(three[rows, peak] / beside[rows, peak])
+    # The best ratio may lie on the peak's flank: its rate is that of the strongest bin near it.
+    near_peak = (_FLUTTER_PEAK.start + peak)[:, None] + np.arange(-2, 3)
+    at = near_peak[rows, np.argmax(whole[rows[:, None], near_peak], axis=1)]
     # A regular rhythm's harmonics fall with frequency; flutter at a whole multiple of the rate lifts one of them.
     per_lead[:, 10] = np.log10(three[rows, peak] / whole[:, _LOWER].max(axis=1))
     band = whole[:, _ALL]
     repeat = band @ _COSINES.T / band.sum(axis=1, keepdims=True)
     per_lead[:, 11] = repeat.max(axis=1)
-    double = 2 * (first + peak)
-    harmonic = sum(whole[rows, double + k] for k in (-2, -1, 0, 1, 2)) / 5
+    harmonic = whole[rows[:, None], 2 * at[:, None] + np.arange(-2, 3)].mean(axis=1)
     per_lead[:, 12] = np.log10(harmonic / three[rows, peak])
-    per_lead[:, 13] = _FREQUENCY[first + peak]
+    per_lead[:, 13] = _FREQUENCY[at]
 
 
 def atrial_features(groups: ShapeGroups) -> tuple[Floats, Bools]:

@@ -24,7 +24,7 @@ SMOOTH = 5  # samples of the moving mean before thinning: its zero at 100 Hz tak
 HALF = 20  # 80 ms at 250 Hz on either side: a wide QRS, without P and most of T
 SHIFT = 5  # 20 ms at 250 Hz: the detector's jitter between shapes
 REACH = 35  # 140 ms at 250 Hz: a bundle branch block's width is judged inside it
-ALIKE = 0.80  # of correlation; docs/atrial-features.md: it parts N from V beats of MIT-BIH best
+ALIKE = 0.80  # of correlation; docs/atrial-features.md says what it parts
 MOST_GROUPS = 8  # leaders that are compared with; in a window with more shapes nothing repeats
 USABLE_LEAD = 0.8  # share of the window that must be real for a lead to be looked at
 EARLY = 0.85  # of the median RR: the prematurity from which atrial ectopy is usually counted
@@ -93,7 +93,9 @@ def check_window(microvolts: Floats, mask: Bools, r_peaks: Indices) -> None:
     if microvolts.ndim != 2 or microvolts.shape[0] != N_LEADS or mask.shape != microvolts.shape:
         raise ValueError(f"expected microvolts and mask ({N_LEADS}, n), got {microvolts.shape} and {mask.shape}")
     n = microvolts.shape[1]
-    if r_peaks.ndim != 1 or (len(r_peaks) and (r_peaks[0] < 0 or r_peaks[-1] >= n or bool((np.diff(r_peaks) <= 0).any()))):
+    if r_peaks.ndim != 1 or (
+        len(r_peaks) and (r_peaks[0] < 0 or r_peaks[-1] >= n or bool((np.diff(r_peaks) <= 0).any()))
+    ):
         raise ValueError(f"r_peaks: expected ascending samples in 0 … {n - 1}, got {r_peaks!r}")
 
 
@@ -106,7 +108,7 @@ def _thin(x, real, y, y_real):  # type: ignore[no-untyped-def]
     n = x.shape[0]
     there = 0
     for t in range(n):
-        there += np.int64(real[t])
+        there += 1 if real[t] else 0
     if there == 0 or there < USABLE_LEAD * n:
         return False
     first = 0
