@@ -41,8 +41,9 @@ def record(path: Path, ext: str, subject: str, groups: dict[tuple[str, int, bool
     known[:] = not notes.rhythms  # nsrdb has no rhythm annotation: all of it is sinus rhythm
     for rhythm in notes.rhythms:
         onset, offset = round(rhythm.onset * FS / notes.fs), round(rhythm.offset * FS / notes.fs)
-        af[onset:offset] = rhythm.name in AF
-        known[onset:offset] = rhythm.name not in UNKNOWN
+        name = rhythm.name.lstrip("(")  # WFDB writes "(AFIB"
+        af[onset:offset] = name in AF
+        known[onset:offset] = name not in UNKNOWN
     n_af, n_known = np.concatenate([[0], np.cumsum(af)]), np.concatenate([[0], np.cumsum(known)])
     for now in range(first + SPANS_S[0] * FS, last, HOP_S * FS):
         near = peaks[np.searchsorted(peaks, now - 60 * FS) : np.searchsorted(peaks, now, "right")]

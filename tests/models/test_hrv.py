@@ -218,6 +218,10 @@ def test_silences_and_untrusted_beats_break_the_series() -> None:
     assert f["rr_max_ms_60s"] == 800
     assert f["rr_rmssd_ms_60s"] == 0
     assert f["rr_count_60s"] == 40
+    slower = np.concatenate([steady, steady[-1] + 5 * FS + np.arange(20, dtype=np.int64) * 500])
+    f = named(slower)
+    assert f["rr_sdnn_ms_60s"] > 50
+    assert f["rr_rmssd_ms_60s"] == f["rr_sd1_ms_60s"] == f["rr_step_over_20_60s"] == 0
     false_beat = np.sort(np.append(steady, 410 * 7)).astype(np.int64)
     trusted = false_beat != 410 * 7
     doubted = rr_features(false_beat, int(false_beat[-1]), trusted=trusted).named()
