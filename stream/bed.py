@@ -15,13 +15,13 @@ from ecg.leads import LEADS, N_LEADS
 from ecg.quality import LeadQuality, LeadState, QualityMark, usable
 from ecg.rate import heart_rate_bpm
 from models.finding import Finding
+from models.judge import judge, quality_by_lead
 from stream.checkpoint import BedCheckpoint
 from stream.waves import StripSecond, WaveFeed
 from windowing.assembler import Assembler
-from windowing.spans import ANALYSIS_FS, BLOCK, EpochEnd, EpochStart, Span, Window
+from windowing.spans import ANALYSIS_FS, BLOCK, EpochEnd, EpochStart, Span
 
 MEMORY_S = 60  # beats and quality marks older than this serve nothing: the longest rhythm memory of DESIGN.md
-USABLE_SHARE = 0.5  # a window that could be judged for less than half of its time yields an INOP finding, not a guess
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Bed:
     @property
     def latest_quality(self) -> dict[str, str]:
         """State of each lead that is part of the stream, at the latest mark."""
-        return _by_lead(self._marks[-1].states) if self._marks else {}
+        return quality_by_lead(self._marks[-1].states) if self._marks else {}
 
     @property
     def usable_now(self) -> bool:
@@ -213,7 +213,7 @@ class Bed:
                 step.frames.append(frame)
             step.strips += self._waves.strip(span)
         if span.window is not None:
-            step.findings.append(self._finding(span.window, span.sent_at))
+            step.findings.append(judge(self.name, span.window, self._beats, self._marks, span.sent_at))
 
     def _remember(self, beats: Beats, marks: list[QualityMark], step: Step) -> None:
         if beats.sample.size:
@@ -223,30 +223,6 @@ class Bed:
         if marks:
             self._marks += marks
             self._marks = [mark for mark in self._marks if mark.at > marks[-1].at - MEMORY_S * ANALYSIS_FS]
-
-    def _finding(self, window: Window, sent_at: float) -> Finding:
-        first = window.end - window.microvolts.shape[1]
-        marks = [mark.states for mark in self._marks if first < mark.at <= window.end]
-        judged = sum(usable(states) for states in marks) >= USABLE_SHARE * max(1, len(marks))
-        beats = self._beats[(self._beats >= first) & (self._beats < window.end)]
-        return Finding(
-            bed=self.name,
-            epoch=window.epoch,
-            end=window.end,
-            usable=judged,
-            hr_bpm=heart_rate_bpm(self._beats, window.end) if judged else None,
-            beats=tuple(beats.tolist()),
-            quality=_by_lead(tuple(_commonest(states) for states in zip(*marks, strict=True))) if marks else {},
-            sent_at=sent_at,
-        )
-
-
-def _by_lead(states: tuple[LeadState, ...]) -> dict[str, str]:
-    return {lead: str(state) for lead, state in zip(LEADS, states, strict=True) if state is not LeadState.MISSING}
-
-
-def _commonest(states: tuple[LeadState, ...]) -> LeadState:
-    return max(LeadState, key=states.count)
 
 
 def warm_up(config: BedConfig) -> None:
