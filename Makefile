@@ -1,8 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := wardbeat api stream alarms models windowing ecg
-# Java tests need Java 17 and Maven; `make test` says by name what it leaves out where they are missing.
-KAFKA_LIBS := .kafka/libs-4.1.1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench kafka-jars clean
@@ -34,6 +32,7 @@ kafka-jars: setup ## fetch Apache Kafka (Java 17 and Maven needed)
 	@$(BIN)/python -m stream.kafka.broker
 
 test: .venv/dev.stamp ## everything the tests need, and the tests
+	@if [ -x ../shared/data/unpack ]; then ../shared/data/unpack .data > /dev/null; fi
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: .venv/dev.stamp ## style and types
@@ -42,7 +41,8 @@ check: .venv/dev.stamp ## style and types
 	@$(BIN)/mypy
 
 bench: .venv/dev.stamp ## the figures of docs/measurements.md
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in benchmarks/*.py; do echo "== $$script"; \
+		$(BIN)/python -m benchmarks.$$(basename $$script .py) || exit 1; done
 
 clean: ## what was built and installed
 	rm -rf .venv .kafka .wardbeat .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
