@@ -1,6 +1,5 @@
 PYTHON ?= python3
 BIN := .venv/bin
-SOURCES := wardbeat api stream alarms models windowing ecg
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench kafka-jars clean
