@@ -52,6 +52,10 @@ class Step:
     beats: list[int] = field(default_factory=list)
 
 
+class BedBrokenError(RuntimeError):
+    """The code failed in the middle of a chunk: what the bed remembers is no longer of one piece."""
+
+
 class _Memory(msgspec.Struct):
     beats: bytes
     marks: list[tuple[int, tuple[LeadState, ...]]]
@@ -119,10 +123,19 @@ class Bed:
 
         Raises:
             ValueError: the chunk contradicts its epoch; nothing of it was used.
+            BedBrokenError: a defect of ours; this bed can only be begun anew.
         """
         step = Step()
-        self._leads = chunk.leads
-        self._take(self._assembler.push(chunk), step)
+        contradiction = True
+        try:
+            items = self._assembler.push(chunk)  # refuses at once or not at all
+            contradiction = False
+            self._leads = chunk.leads
+            self._take(items, step)
+        except Exception as error:
+            if contradiction and isinstance(error, ValueError):
+                raise
+            raise BedBrokenError(f"internal error: {error!r}") from error
         return step
 
     def end_epoch(self) -> Step:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ecg.chunk import Chunk
-from stream.bed import Bed, BedConfig, Step
+from stream.bed import Bed, BedBrokenError, BedConfig, Step
 from stream.checkpoint import BedCheckpoint, Entry, Ledger, decode_checkpoint
 from stream.engine import Batch, Message
 from stream.wire import CHUNKS, DeadLetter, decode_chunk
@@ -87,9 +87,11 @@ class WardCore:
             except ValueError as error:
                 self._set_aside(message, str(error), progress)
                 continue
-            except Exception as error:  # a defect of ours in one bed must not silence the others
-                log.exception("message %d of partition %d broke the core", message.position, message.partition)
-                self._set_aside(message, f"internal error: {error!r}", progress)
+            except BedBrokenError as error:  # must not silence the others, nor this bed for good
+                log.exception("bed %s is begun anew after message %d", chunk.bed, message.position)
+                self.counters["beds_broken"] += 1
+                self._seats[chunk.bed] = _Seat(Bed(chunk.bed, self._config), position=message.position)
+                self._set_aside(message, str(error), progress)
                 continue
             if step is not None:
                 self._collect(chunk.bed, step, progress)

@@ -147,3 +147,23 @@ def test_a_checkpoint_of_another_version_does_not_stop_the_ward(stories: list[Ch
     assert successor.counters["checkpoints_refused"] == 3
     progress = successor.process(messages)
     assert [event.event for event in progress.batch.alarms]
+
+
+def test_a_defect_in_one_bed_silences_neither_the_others_nor_that_bed_for_ever(stories: list[Chunk]) -> None:
+    """Protects the ward from our own faults: the message is set aside, the bed begins anew, checkpoints go on."""
+    messages = log_of(stories).messages
+    core = WardCore(0, CONFIG, {})
+    core.process(messages[:60])
+    core.beds["b0"]._detector = None  # type: ignore[assignment]  # what a defect in the middle of a chunk leaves behind
+    broken = core.process(messages[60:64])
+    assert len(broken.batch.deadletters) == 1
+    assert "internal error" in broken.batch.deadletters[0].reason
+    rest = core.process(messages[64:])
+    assert not rest.batch.deadletters
+    assert {finding.bed for finding in rest.batch.findings} == {"b0", "b1"}
+    assert core.counters["beds_broken"] == 1
+    checkpoints = core.checkpoints_due() + core.all_checkpoints()
+    assert {checkpoint.bed for checkpoint in checkpoints} == {"b0", "b1"}
+    assert core.confirm(checkpoints) is not None
+    expected = {event for event in offline(stories)[0] if b'"bed":"b1"' in event}
+    assert expected <= {msgspec.json.encode(event) for event in broken.batch.alarms + rest.batch.alarms}
