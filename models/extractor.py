@@ -183,7 +183,7 @@ class Extractor:
             raise ValueError(f"window: expected to end at {self._taken}, got {window.end}")
         if not self._complete:
             self._filter_again(window)
-        leads: Bools = np.asarray(self._real.sum(axis=1) >= KNOWN_SHARE * SAMPLES, dtype=np.bool_)
+        leads: Bools = (self._real.mean(axis=1) >= KNOWN_SHARE).astype(np.bool_)
         changed = self._amplitude.update(self._signal, self._real, leads, self.hop / ANALYSIS_FS)
         scaled = np.rint(self._signal * self._amplitude.per_microvolt(AMPLITUDE_STEPS)[:, None])
         signal = np.clip(scaled, -LIMIT, LIMIT).astype(np.int16)

@@ -34,7 +34,8 @@ class NetworkInput:
     """One window; leads in the order of ``ecg.leads.LEADS``.
 
     Attributes:
-        signal: (12, 1000) int16, 100 Hz, in steps of which about 50 are the lead's own slow amplitude; zero where not measured.
+        signal: (12, 1000) int16, 100 Hz, in steps of which 50 are about the lead's own slow amplitude; zero where not
+            measured.
         leads: (12,) bool, the lead is known for at least half of the window.
         ppv: (12, 504) float32 MiniRocket's proportions of positive values, 0 … 1; zero where the lead is not known.
         rr: (111,) float32 ``models.hrv.FEATURE_NAMES``; NaN where undefined.
