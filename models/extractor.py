@@ -165,7 +165,7 @@ class Extractor:
     def _thin(self, microvolts: Floats, mask: Bools) -> tuple[Floats, Bools]:
         filtered = self._bank.push(microvolts, mask)
         shape = (N_LEADS, -1, THIN)
-        real: Bools = mask.reshape(shape).all(axis=2)
+        real: Bools = np.logical_and.reduce(mask.reshape(shape), axis=2)
         thin: Floats = filtered.reshape(shape).mean(axis=2, dtype=np.float32)
         return np.where(real, thin, np.float32(0)), real
 
