@@ -209,7 +209,7 @@ class Mamba2(nn.Module):
         x = x.reshape(b, t, h, inner // h)  # (b, t, h, p)
         dt = F.softplus(dt + self.dt_bias)  # (b, t, h)
         y = scan(x * dt.unsqueeze(-1), -dt * self.A_log.exp(), B, C, self.config.chunk)  # (b, t, h, p)
-        y = (y + x * self.D[:, None]).view(b, t, inner)
+        y = (y + x * self.D[:, None]).reshape(b, t, inner)
         out: Tensor = self.out_proj(self.norm(y * F.silu(z)))
         return out
 
