@@ -204,7 +204,8 @@ class Mamba2(nn.Module):
         b, t, _ = u.shape
         inner, m, h = self.config.d_inner, self.config.d_state, self.config.mamba_heads
         z, xBC, dt = torch.split(self.in_proj(u), [inner, inner + 2 * m, h], -1)
-        xBC = F.silu(self.conv1d(xBC.transpose(1, 2))[..., :t].transpose(1, 2))  # (b, t, inner + 2 m)
+        xBC = self.conv1d(xBC.transpose(1, 2))[..., :t].transpose(1, 2).contiguous()  # (b, t, inner + 2 m)
+        xBC = F.silu(xBC)
         x, B, C = torch.split(xBC, [inner, m, m], -1)
         x = x.reshape(b, t, h, inner // h)  # (b, t, h, p)
         dt = F.softplus(dt + self.dt_bias)  # (b, t, h)
