@@ -43,6 +43,8 @@ class Kind(StrEnum):
     PAUSE = "pause"
     BRADY = "brady"
     TACHY = "tachy"
+    AF = "af"
+    FLUTTER = "flutter"
     LEADS_OFF = "leads_off"
     SIGNAL_POOR = "signal_poor"
     NO_DATA = "no_data"
@@ -55,6 +57,8 @@ PRIORITY = {
     Kind.PAUSE: Priority.MEDIUM,
     Kind.BRADY: Priority.MEDIUM,
     Kind.TACHY: Priority.MEDIUM,
+    Kind.AF: Priority.MEDIUM,
+    Kind.FLUTTER: Priority.LOW,
     Kind.LEADS_OFF: Priority.TECHNICAL,
     Kind.SIGNAL_POOR: Priority.TECHNICAL,
     Kind.NO_DATA: Priority.TECHNICAL,
@@ -73,13 +77,17 @@ class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
         priority: how soon somebody must come.
         phase: what this event says.
         state: how the alarm stands now.
-        onset: analysis sample index (500 Hz) at which the condition began.
+        onset: analysis sample index (500 Hz) at which the condition began. For AF and flutter a later event may know it
+            better than the first one did; the id stays.
         at: analysis sample index at which it was decided.
         text: what the nurse reads, naming the limit that was broken: ``HR 134 > 120``.
         value: the measured value, where the condition has one.
         limit: the limit that it broke.
         sent_at: Unix milliseconds at which the monitor sent the samples that decided it.
         model: what judged.
+        reason: what the network judged by, in words; empty for alarms that it has no part in.
+        prediction_set: rhythms that could not be ruled out; empty likewise.
+        offset: analysis sample index at which the rhythm ended; only in the end event of AF and flutter.
     """
 
     id: str
@@ -97,6 +105,9 @@ class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
     limit: float | None = None
     sent_at: float = 0.0
     model: str = ""
+    reason: str = ""
+    prediction_set: tuple[str, ...] = ()
+    offset: int | None = None
     v: int = 1
 
 

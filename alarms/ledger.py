@@ -1,5 +1,7 @@
 """The alarms that are active on one bed, and the events that start, update and end them."""
 
+from typing import Any
+
 import msgspec
 
 from alarms.alarm import PRIORITY, AlarmEvent, Kind, Phase, State, alarm_id, event_id
@@ -17,7 +19,16 @@ class Ledger:
         self.events: list[AlarmEvent] = []
 
     def start(
-        self, kind: Kind, onset: int, at: int, text: str, value: float | None = None, limit: float | None = None
+        self,
+        kind: Kind,
+        onset: int,
+        at: int,
+        text: str,
+        value: float | None = None,
+        limit: float | None = None,
+        *,
+        reason: str = "",
+        prediction_set: tuple[str, ...] = (),
     ) -> None:
         """Begin an alarm of ``kind``, which must not be active, with its condition since sample ``onset``."""
         if kind in self.active:
@@ -39,21 +50,28 @@ class Ledger:
             limit=limit,
             sent_at=self.sent_at,
             model=self.model,
+            reason=reason,
+            prediction_set=prediction_set,
         )
         self.active[kind] = event
         self.events.append(event)
 
-    def update(self, kind: Kind, at: int, text: str, value: float | None = None) -> None:
-        """Show another text and value of the active alarm of ``kind``."""
-        self.active[kind] = event = self._next(kind, Phase.UPDATE, State.ACTIVE, at, text, value)
+    def update(self, kind: Kind, at: int, text: str, value: float | None = None, **known: Any) -> None:
+        """Show another text and value of the active alarm of ``kind``; ``known`` are further fields that changed."""
+        self.active[kind] = event = self._next(kind, Phase.UPDATE, State.ACTIVE, at, text, value, **known)
         self.events.append(event)
 
-    def end(self, kind: Kind, at: int, text: str | None = None, value: float | None = None) -> None:
+    def escalate(self, kind: Kind, at: int, text: str, value: float | None = None, **known: Any) -> None:
+        """The active alarm of ``kind`` was provisional and is now sure; ``known`` are further fields that changed."""
+        self.active[kind] = event = self._next(kind, Phase.ESCALATE, State.ACTIVE, at, text, value, **known)
+        self.events.append(event)
+
+    def end(self, kind: Kind, at: int, text: str | None = None, value: float | None = None, **known: Any) -> None:
         """End the active alarm of ``kind``; without a ``text`` it ends with what it showed last."""
         last = self.active[kind]
         if text is None:
             text, value = last.text, last.value
-        self.events.append(self._next(kind, Phase.END, State.INACTIVE, at, text, value))
+        self.events.append(self._next(kind, Phase.END, State.INACTIVE, at, text, value, **known))
         del self.active[kind]
 
     def end_all(self, at: int) -> None:
@@ -66,9 +84,11 @@ class Ledger:
         events, self.events = self.events, []
         return events
 
-    def _next(self, kind: Kind, phase: Phase, state: State, at: int, text: str, value: float | None) -> AlarmEvent:
+    def _next(
+        self, kind: Kind, phase: Phase, state: State, at: int, text: str, value: float | None, **known: Any
+    ) -> AlarmEvent:
         last = self.active[kind]
         event = event_id(last.id, phase, at)
         return msgspec.structs.replace(
-            last, event=event, phase=phase, state=state, at=at, text=text, value=value, sent_at=self.sent_at
+            last, event=event, phase=phase, state=state, at=at, text=text, value=value, sent_at=self.sent_at, **known
         )

@@ -18,7 +18,10 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         quality: state of each lead that was expected: good, noisy, saturated, flat, off or missing.
         probabilities: class → probability; empty without a network.
         prediction_set: classes that cannot be ruled out; empty without a network.
-        af_evidence: probability of AF in each second of the window; empty without a network.
+        af_evidence: calibrated probability of AF in each second of the window, oldest first; empty without a network.
+        flutter_evidence: the same of atrial flutter.
+        noise_evidence: the same of noise: where it is high the two others say nothing.
+        reason: what the network judged by, in words; empty without a network.
         sent_at: Unix milliseconds at which the monitor sent the samples that completed the window.
         model: what judged: ``NO_MODEL`` or the hash of the weights.
     """
@@ -33,6 +36,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     probabilities: dict[str, float] = {}
     prediction_set: tuple[str, ...] = ()
     af_evidence: tuple[float, ...] = ()
+    flutter_evidence: tuple[float, ...] = ()
+    noise_evidence: tuple[float, ...] = ()
+    reason: str = ""
     sent_at: float = 0.0
     model: str = NO_MODEL
     v: int = 1
