@@ -139,13 +139,15 @@ def save_model(
         training: plain JSON values: what was trained on what, how long, with which seed.
 
     Raises:
-        WeightsError: tensors do not fit the configuration, are not finite, or the file would exceed 10 MB.
+        WeightsError: tensors do not fit the configuration, are not finite, or the file would exceed 10 MB; or the
+            training names a place on this machine.
     """
     parts = (network, minirocket.arrays(), calibration.arrays(), conformal.arrays())
     named = {f"{group}.{name}": part[name] for group, part in zip(GROUPS, parts, strict=True) for name in sorted(part)}
     _check_finite(path, named)
     _check_network(path, config, network)
     _check_minirocket(path, minirocket)
+    _refuse_places(path, training)
     header = {"version": VERSION, "agreed": _agreed(), "config": config.as_dict(), "training": dict(training)}
     # One entry: safetensors would write several in an order of its own, and the hash with them.
     text = json.dumps(header, sort_keys=True, allow_nan=False)
@@ -251,6 +253,15 @@ def _check_network(path: Path, config: NetworkConfig, network: Arrays) -> None:
         if network[name].shape != shape or network[name].dtype != np.float32:
             got = f"{network[name].shape} {network[name].dtype}"
             raise WeightsError(f"{path}: expected network.{name} {shape} float32, got {got}")
+
+
+def _refuse_places(path: Path, values: Mapping[str, Any]) -> None:
+    """The same training on another machine must get the same hash."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            _refuse_places(path, value)
+        elif isinstance(value, str) and Path(value).is_absolute():
+            raise WeightsError(f"{path}: training must not name places on this machine, got {name} {value!r}")
 
 
 def _replace(path: Path, data: bytes) -> None:

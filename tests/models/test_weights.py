@@ -282,6 +282,8 @@ def test_what_must_not_be_shipped_is_not_written(model: tuple[Path, Model], para
         save_model(path, network(), replace(CONFIG, blocks=2), *rest, TRAINING)
     with pytest.raises(WeightsError, match="expected 12 leads of 504 MiniRocket features, got 1008 in all"):
         save_model(path, network(), CONFIG, minirocket(84), saved.calibration, saved.conformal, TRAINING)
+    with pytest.raises(WeightsError, match="must not name places on this machine, got cache '/home/me/cache'"):
+        save_model(path, network(), CONFIG, *rest, {"config": {"cache": "/home/me/cache"}})
     large = replace(CONFIG, d=512, expand=4)
     with pytest.raises(WeightsError, match="expected at most 10000000 bytes"):
         save_model(path, network(large), large, *rest, TRAINING)
