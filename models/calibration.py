@@ -149,7 +149,7 @@ def fit_platt(z: Floats, target: Floats, weights: Floats | None = None) -> tuple
 
 
 def fit_pairs(
-    z: Floats, target: Floats, subject: Subjects, weights: Floats | None = None
+    z: Floats, target: Floats, subject: Subjects | npt.NDArray[np.intp], weights: Floats | None = None
 ) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
     """Slopes and offsets of k outputs, each on its own; an output seen in too few subjects keeps a = 1, c = 0.
 
@@ -168,11 +168,12 @@ def fit_pairs(
     if z.shape != target.shape or z.ndim != 2 or subject.shape != z.shape[:1]:
         shapes = z.shape, target.shape, subject.shape
         raise ValueError(f"z, target, subject: expected (n, k) twice and (n,), got {shapes}")
+    _, who = np.unique(subject, return_inverse=True)  # names once: there may be a million rows
     slopes, offsets, fitted = np.ones(z.shape[1]), np.zeros(z.shape[1]), np.zeros(z.shape[1], np.bool_)
     for k in range(z.shape[1]):
         known = np.isfinite(target[:, k])
         yes = known & (target[:, k] > 0.5)
-        if min(len(np.unique(subject[yes])), len(np.unique(subject[known & ~yes]))) < LEAST_SUBJECTS:
+        if min(len(np.unique(who[yes])), len(np.unique(who[known & ~yes]))) < LEAST_SUBJECTS:
             continue
         some = None if weights is None else weights[known]
         slopes[k], offsets[k] = fit_platt(z[known, k], target[known, k], some)
@@ -218,7 +219,7 @@ def fit_calibration(
     second_slope, second_offset, of_seconds = fit_pairs(
         rhythms,
         seconds_target.astype(np.float64).reshape(n * s, -1),
-        np.repeat(subject, s),
+        np.repeat(np.unique(subject, return_inverse=True)[1], s),
         None if weights is None else np.repeat(weights, s),
     )
     return Fit(Calibration(slope, offset, second_slope, second_offset), of_windows, of_seconds)
