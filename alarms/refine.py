@@ -87,7 +87,6 @@ def refine_change(
         # rhythm ends an interval that began in AF, and the next one's step still compares with that: both look
         # irregular though the rhythm is back. So the steps tell of the beat two before.
         weights = np.concatenate((weights[2:], np.zeros(min(2, len(weights)))))
-    beat_weights = weights
     if len(evidence):
         at, probability = np.array(evidence, dtype=np.float64).T
         inside = np.clip(np.interp(beats, at, probability), 1e-3, 1 - 1e-3)
@@ -97,9 +96,8 @@ def refine_change(
     # after[k]: what is won by giving beat k and all later ones to the new rhythm
     after = np.cumsum((sign * weights[near])[::-1])[::-1]
     best = int(np.argmax(after))
-    # By the beats alone the change must be likelier than none, on either side, or they contradict what called for it.
-    steps = sign * beat_weights[near]
-    if min(steps[best:].sum(), -steps[:best].sum()) < CHANGE_WINS:
+    # The change must be likelier than none, on either side, or the beats contradict what called for it.
+    if min(after[best], after[best] - after[0]) < CHANGE_WINS:
         best = int(np.argmin(np.abs(beats[near] - coarse)))
     return int(beats[near[best]])
 
