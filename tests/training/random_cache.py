@@ -22,13 +22,13 @@ from models.inputs import (
 
 
 def arrays(subjects: list[str], windows: int, seed: int = 0) -> dict[str, Any]:
-    """Each subject has ``windows`` windows of one to twelve leads, every second one AF: 20 RR features say so.
+    """Each subject has ``windows`` windows of one to five leads, every second one AF: 20 RR features say so.
 
     The signal of AF is rougher too; half of the seconds' rhythms and a quarter of the findings are unknown.
     """
     rng = np.random.default_rng(seed)
     n = len(subjects) * windows
-    lead = [np.sort(rng.permutation(N_LEADS)[: rng.integers(1, N_LEADS + 1)]) for _ in range(n)]
+    lead = [np.sort(rng.permutation(N_LEADS)[: rng.integers(1, 6)]) for _ in range(n)]
     start = np.concatenate([[0], np.cumsum([len(each) for each in lead])]).astype(np.int64)
     rows = int(start[-1])
     af = np.arange(n) % 2 == 0

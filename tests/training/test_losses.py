@@ -8,20 +8,25 @@ import torch
 import torch.nn.functional as F
 
 from models.classes import AF, OUTPUTS, RHYTHMS
-from models.network import Output
+from models.network import Network, Output
+from models.network_config import NetworkConfig
 from wardbeat.training.config import LossConfig
-from wardbeat.training.losses import TargetTensors, log1mexp, losses, one_against_rest, seconds_loss
+from wardbeat.training.losses import TargetTensors, log1mexp, losses, one_against_rest, seconds_loss, window_target
 
 SHARP = LossConfig(smoothing=0.0, af=1.0)
 
 
-def output(logits: torch.Tensor, q: float = 3.0) -> Output:
+def pool(log: torch.Tensor) -> torch.Tensor:
+    """The network's power mean of Q = 3 over dimension 1."""
+    return Network(NetworkConfig()).pool(log)
+
+
+def output(logits: torch.Tensor) -> Output:
     """What a network with these logits (b, 10, 13) gives out."""
     r = len(RHYTHMS)
     log = torch.cat([logits[..., :r].log_softmax(-1), F.logsigmoid(logits[..., r:])], -1)
-    pooled = (torch.logsumexp(q * log, 1) - math.log(10)) / q
     none = logits.new_zeros(0)
-    return Output(log.exp(), pooled, none, none, logits)
+    return Output(log.exp(), pool(log), none, none, logits)
 
 
 def targets(b: int, seed: int = 0) -> TargetTensors:
@@ -50,7 +55,7 @@ def test_terms_equal_plain_formulas() -> None:
     """Each term is the cross-entropy that its name says."""
     torch.manual_seed(0)
     out, target = output(torch.randn(6, 10, len(OUTPUTS))), targets(6)
-    got = losses(out, target, SHARP)
+    got = losses(out, target, SHARP, pool)
     p = out.pooled_log.exp()
     r = len(RHYTHMS)
     assert float(got.rhythm) == pytest.approx(float(F.binary_cross_entropy(p[:, :r], target.rhythm)) * r, rel=1e-5)
@@ -60,7 +65,7 @@ def test_terms_equal_plain_formulas() -> None:
     flat = F.cross_entropy(out.logits[..., :r].reshape(-1, r), target.seconds.reshape(-1, r).argmax(-1))
     assert float(got.seconds) == pytest.approx(float(flat), rel=1e-5)
     assert float(got.distillation) == pytest.approx(float(F.binary_cross_entropy(p[:, AF], target.teacher)), rel=1e-5)
-    weighted = losses(out, target, LossConfig(2.0, 3.0, 5.0, af=1.0, smoothing=0.0, distillation=7.0))
+    weighted = losses(out, target, LossConfig(2.0, 3.0, 5.0, af=1.0, smoothing=0.0, distillation=7.0), pool)
     expected = 2 * got.rhythm + 3 * got.seconds + 5 * got.findings + 7 * got.distillation
     assert float(weighted.total) == pytest.approx(float(expected), rel=1e-5)
 
@@ -72,7 +77,7 @@ def test_what_is_unknown_has_no_gradient_and_no_nan() -> None:
     target.seconds[0], target.rhythm[0], target.findings[0], target.teacher[0] = (torch.nan,) * 4
     target.seconds[1, :, 2:] = torch.nan
     target.rhythm[1, 1:] = torch.nan
-    total = losses(output(logits), target, LossConfig(distillation=1.0)).total
+    total = losses(output(logits), target, LossConfig(distillation=1.0), pool).total
     total.backward()  # type: ignore[no-untyped-call]
     assert torch.isfinite(total)
     assert logits.grad is not None
@@ -107,6 +112,27 @@ def test_the_power_mean_hands_gradients_to_hopeless_seconds() -> None:
         one_against_rest(log_p, torch.tensor([float(sign < 0)]), 0.0).sum().backward()  # type: ignore[no-untyped-call]
         assert logits.grad is not None
         assert abs(float(logits.grad[..., AF].sum())) > 0.5
+
+
+def test_a_window_is_asked_for_what_its_seconds_pool_to() -> None:
+    """The terms must agree: a window of one AF second is not taught that its other nine are AF too."""
+    target = targets(3)
+    target.seconds[:] = torch.tensor([0.0, 0.0, 1.0, 0.0, 0.0])
+    target.seconds[:, 9] = torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0])
+    target.rhythm[:] = torch.tensor([1.0, 0.0, 1.0, 0.0, 0.0])
+    target.seconds[1, 4] = torch.nan
+    target.rhythm[2] = torch.nan
+    got = window_target(target, pool)
+    pooled = [0.1 ** (1 / 3), 0.0, 0.9 ** (1 / 3), 0.0, 0.0]
+    assert got[0].tolist() == pytest.approx(pooled, abs=1e-6)
+    assert got[1].tolist() == [1.0, 0.0, 1.0, 0.0, 0.0]
+    assert got[2].tolist() == pytest.approx(pooled, abs=1e-6)
+    logits = 30 * (2 * target.seconds[:1] - 1)  # right in each second
+    sure = torch.cat([logits, torch.zeros(1, 10, len(OUTPUTS) - len(RHYTHMS))], -1).requires_grad_(True)
+    one = TargetTensors(*(each[:1] for each in target))
+    losses(output(sure), one, SHARP, pool).rhythm.backward()  # type: ignore[no-untyped-call]
+    assert sure.grad is not None
+    assert sure.grad.abs().max() < 1e-3
 
 
 def test_smoothing_stops_short_of_certainty() -> None:

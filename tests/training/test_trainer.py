@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from models.classes import AF, OUTPUTS
@@ -73,6 +74,10 @@ def test_it_learns_and_the_average_is_what_is_kept(config: TrainingConfig) -> No
     """AF that shows plainly must be found in subjects never seen; the raw weights are not what is saved."""
     longer = replace(config, steps=70, batch=16, learning_rate=5e-3, ema=0.9, dropout=DropoutConfig(signal=0.0))
     run = train(longer, report=quiet)
+    saved = torch.load(run / CHECKPOINT, weights_only=True)
+    kept = {name: torch.from_numpy(array) for name, array in weights(run).items()}
+    assert all(torch.equal(kept[name], saved["average"][name]) for name in kept)
+    assert not torch.equal(kept["head.weight"], saved["network"]["head.weight"])
     datasets = load_cache(longer)
     split = splits(datasets, longer)
     for dataset in datasets:

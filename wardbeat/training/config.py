@@ -101,7 +101,7 @@ class TrainingConfig:
     left_out: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
     seed: int = 7
-    steps: int = 1600
+    steps: int = 1400
     max_minutes: float | None = None
     batch: int = 64
     learning_rate: float = 2e-3
@@ -111,8 +111,8 @@ class TrainingConfig:
     ema: float = 0.995
     dataset_weights: dict[str, float] = field(default_factory=dict)
     class_balance: float = 0.5
-    check_steps: int = 400
-    check_windows: int = 300
+    check_steps: int = 350
+    check_windows: int = 200
     threads: int = 2
     device: str = "cpu"
     dropout: DropoutConfig = field(default_factory=DropoutConfig)

@@ -4,6 +4,7 @@ Symbols: b windows, t 10 seconds, r 5 rhythms, k 13 outputs; NaN in a target = u
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -14,6 +15,7 @@ from models.network import Output
 from wardbeat.training.config import LossConfig
 
 CLOSEST = -1e-7  # of log p to 0: about the last step of float32 below p = 1
+LEAST = 1e-9  # probability that stands for 0 in a logarithm
 
 
 class TargetTensors(NamedTuple):
@@ -65,12 +67,27 @@ def seconds_loss(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
     return torch.where(known.all(-1), whole, part)
 
 
-def losses(output: Output, targets: TargetTensors, config: LossConfig) -> Losses:
-    """Of a batch. Each term is a sum over what is known, divided by all windows: what is rarely known weighs little."""
+def window_target(targets: TargetTensors, pool: Callable[[Tensor], Tensor]) -> Tensor:
+    """(b, r) what the pooled rhythms should be: what the seconds pool to where all are known, else what occurs at all.
+
+    One second of AF pools to 0.46: asked for 1 there, the network would see AF in seconds that have none.
+    """
+    known = torch.isfinite(targets.seconds).all(2).all(1, keepdim=True)  # (b, 1)
+    seconds = torch.where(known[..., None], targets.seconds, 0.0)
+    return torch.where(known, pool(seconds.clamp(min=LEAST).log()).exp(), targets.rhythm)
+
+
+def losses(output: Output, targets: TargetTensors, config: LossConfig, pool: Callable[[Tensor], Tensor]) -> Losses:
+    """Of a batch. Each term is a sum over what is known, divided by all windows: what is rarely known weighs little.
+
+    Args:
+        pool: ``Network.pool`` of the network that gave ``output``.
+    """
     b, r = len(targets.rhythm), len(RHYTHMS)
     importance = output.pooled_log.new_ones(r)
     importance[AF] = config.af
-    rhythm = (one_against_rest(output.pooled_log[:, :r], targets.rhythm, config.smoothing) * importance).sum() / b
+    target = window_target(targets, pool)
+    rhythm = (one_against_rest(output.pooled_log[:, :r], target, config.smoothing) * importance).sum() / b
     findings = one_against_rest(output.pooled_log[:, r:], targets.findings, config.smoothing).sum() / b
     seconds = seconds_loss(output.logits[..., :r], targets.seconds, config.smoothing).mean(1).sum() / b
     distillation = one_against_rest(output.pooled_log[:, AF], targets.teacher, 0.0).sum() / b

@@ -190,7 +190,8 @@ def _step(state: _State, sampler: Sampler, config: TrainingConfig) -> Losses:
         group["lr"] = config.learning_rate * _rate(_progress(state, config), config.warmup)
     torch.manual_seed(_step_seed(config.seed, state.step))  # dropout: a resumed run has the same
     batch, targets = sampler.draw(state.step)
-    terms = losses(state.network(tensors(batch, config.device)), _target_tensors(targets, config.device), config.loss)
+    output = state.network(tensors(batch, config.device))
+    terms = losses(output, _target_tensors(targets, config.device), config.loss, state.network.pool)
     if not torch.isfinite(terms.total):
         raise ValueError(f"the loss of step {state.step} is {float(terms.total.detach())}")
     state.optimizer.zero_grad(set_to_none=True)
