@@ -50,9 +50,14 @@ def test_a_step_is_drawn_alike_whenever_it_is_drawn(cache: Path) -> None:
     two.draw(4)
     for a, b in zip(one.draw(5), two.draw(5), strict=True):
         assert same(a, b)
-    assert not same(one.draw(5)[0], one.draw(6)[0])
     other = Sampler(datasets, replace(config, seed=8), {})
-    assert not same(one.draw(5)[0], other.draw(5)[0])
+    for draw in (Sampler.plain, Sampler.draw):
+        assert not same(draw(one, 5)[0], draw(one, 6)[0])
+        assert not same(draw(one, 5)[0], draw(other, 5)[0])
+    plain = one.plain(5)
+    lost = [drop_streams(*plain, config.dropout, np.random.default_rng((config.seed, step, 1)))[0] for step in (5, 6)]
+    assert same(lost[0], one.draw(5)[0])
+    assert not same(*lost)
 
 
 def test_a_left_out_subject_is_nowhere(cache: Path) -> None:

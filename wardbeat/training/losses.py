@@ -40,11 +40,8 @@ class Losses(NamedTuple):
 def log1mexp(x: Tensor) -> Tensor:
     """log(1 − e^x) of x ≤ 0 without cancellation (Mächler 2012), finite up to x = 0."""
     x = x + (x.clamp(max=CLOSEST) - x).detach()  # the gradient passes the clamp
-    near = x > -math.log(2)
-    # Each branch is kept from the other's arguments: infinite gradients there would come back as NaN.
-    log_expm1 = torch.log(-torch.expm1(torch.where(near, x, -1.0)))
-    log1p_exp = torch.log1p(-torch.exp(torch.where(near, -1.0, x)))
-    return torch.where(near, log_expm1, log1p_exp)
+    # Both branches have finite gradients everywhere below CLOSEST, so the one not taken adds 0, not NaN.
+    return torch.where(x > -math.log(2), torch.log(-torch.expm1(x)), torch.log1p(-torch.exp(x)))
 
 
 def one_against_rest(log_p: Tensor, target: Tensor, smoothing: float) -> Tensor:
