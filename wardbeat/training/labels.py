@@ -1,0 +1,299 @@
+"""From labels and annotations of a database to what the network is to say; what a database does not tell is NaN.
+
+A record's labels hold for all of it, but where AF begins and ends within it they do not say. Annotated rhythms speak of
+each second: a second is of the rhythm that covers more than half of it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg.recording import Rhythm
+from models.classes import FINDINGS, NOISE, OTHER, RHYTHMS, SINUS
+from models.inputs import SECONDS
+
+Floats = npt.NDArray[np.float32]
+
+UNKNOWN = np.nan
+SHORT_RECORD_S = 31.0  # CinC 2017's usual 30 s and a little: a sinus rhythm so labelled holds in each of its seconds
+COVERING = 0.6  # share of a record that a window must see for an ectopic beat somewhere in it to be its own
+MARGIN_BPM = 3.0  # around 60 and 100 /min, where a rate counted over 10 s may fall on either side
+LEAST_BEATS = 4  # for a rate
+
+# By the databases' own words: SCP codes of PTB-XL, abbreviations of the Challenges 2020 and 2021.
+AF = {"AF", "AFIB"}
+FLUTTER = {"AFL", "AFLT"}
+SINUS_RHYTHMS = {"SR", "NORM", "SB", "ST", "SA"}
+GROUPED = {"BIGU", "TRIGU"}
+PACED = {"PACE", "PR"}
+OTHERS = {"AT", "SVARR", "SVTAC", "PSVT", "AVRT", "AVNRT", "JR", "ARH", "PVT"} | GROUPED | PACED
+RARE = FLUTTER | OTHERS
+
+_POSITIVE: dict[str, set[str]] = {
+    "pac": {"PAC"},
+    "pvc": {"PVC", "VPB"},
+    "lbbb": {"LBBB", "CLBBB", "ILBBB"},
+    "rbbb": {"RBBB", "CRBBB"},
+    "av_block_1": {"1AVB", "IAVB"},
+    "brady": {"SB", "Brady"},
+    "tachy": {"ST", "SVTAC", "PSVT"},
+    "paced": PACED,
+}
+# Labels that leave a finding open: ectopy whose origin is not said, an incomplete block, a long PR interval.
+_OPEN: dict[str, set[str]] = {
+    "pac": {"BIGU", "TRIGU", "SVARR", "PRC(S)", "BPAC"},
+    "pvc": {"BIGU", "TRIGU", "PRC(S)", "PVT"},
+    "lbbb": {"IVCD", "NSIVCB", "PACE", "PR"},
+    "rbbb": {"IRBBB", "IVCD", "NSIVCB", "PACE", "PR"},
+    "av_block_1": {"LPR"},
+    "brady": set(),
+    "tachy": set(),
+    "paced": set(),
+}
+# What a database labels wherever it is there; what it does not look for is not absent.
+_CONDUCTION = ("pac", "pvc", "lbbb", "rbbb", "av_block_1")
+LABELLED: dict[str, tuple[str, ...]] = {
+    "ptbxl": FINDINGS,
+    "chapman": FINDINGS,
+    "cpsc2018": _CONDUCTION,
+    "cpsc2018_extra": (*_CONDUCTION, "brady", "tachy"),
+}
+
+
+def source_of(dataset: str) -> str:
+    """The database whose words a dataset's labels are."""
+    return next((source for source in ("ptbxl", "chapman") if dataset.startswith(source)), dataset)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known of one window; NaN = unknown.
+
+    Attributes:
+        seconds: (10, 5) float32 rhythm of each second, oldest first.
+        rhythm: (5,) float32 the rhythm occurs.
+        findings: (8,) float32 the finding occurs.
+    """
+
+    seconds: Floats
+    rhythm: Floats
+    findings: Floats
+
+
+@dataclass(frozen=True)
+class RecordTruth:
+    """What a record's labels say of it as a whole."""
+
+    rhythm: Floats
+    findings: Floats
+
+    def window(self, record_s: float, end_s: float) -> Truth:
+        """The window that ends at ``end_s`` seconds of a record of ``record_s`` seconds."""
+        seconds = np.full((SECONDS, len(RHYTHMS)), UNKNOWN, np.float32)
+        seconds[:, self.rhythm == 0] = 0
+        ectopic = np.any(self.findings[:2] == 1) or self.rhythm[OTHER] != 0
+        if self.rhythm[NOISE] == 1 or (self.rhythm[SINUS] == 1 and not ectopic and record_s <= SHORT_RECORD_S):
+            seconds[:] = self.rhythm
+        starts = end_s - SECONDS + np.arange(SECONDS)
+        seconds[starts + 0.5 > record_s] = UNKNOWN  # a short record's window is filled up with nothing
+        findings = self.findings.copy()
+        seen = min(end_s, record_s) - max(end_s - SECONDS, 0.0)
+        if seen < COVERING * record_s:
+            findings[:2][findings[:2] == 1] = UNKNOWN
+        return Truth(seconds, self.rhythm.copy(), findings)
+
+
+def record_truth(dataset: str, labels: Iterable[str]) -> RecordTruth:
+    """What the labels of a record of ``dataset`` say.
+
+    Raises:
+        ValueError: a dataset whose labels say nothing about a record's rhythm; quotes it.
+    """
+    names = set(labels)
+    source = source_of(dataset)
+    rhythm = np.full(len(RHYTHMS), UNKNOWN, np.float32)
+    findings = np.full(len(FINDINGS), UNKNOWN, np.float32)
+    if source == "cinc2011":
+        if "UNACCEPTABLE" in names:
+            rhythm[:] = _one("noise")
+        else:
+            rhythm[NOISE] = 0
+        return RecordTruth(rhythm, findings)
+    if source == "cinc2017":
+        if "OTHER" in names:  # flutter, or sinus rhythm with ectopic beats, or anything else that is neither of them
+            rhythm[[RHYTHMS.index("af"), NOISE]] = 0
+        else:
+            rhythm[:] = _one({"AF": "af", "SR": "sinus", "NOISE": "noise"}[next(iter(names))])
+        return RecordTruth(rhythm, findings)
+    if source not in LABELLED:
+        raise ValueError(f"no labels of records are known for dataset {dataset!r}; known: {', '.join(LABELLED)}")
+    for name, words in (("af", AF), ("flutter", FLUTTER), ("sinus", SINUS_RHYTHMS), ("other", OTHERS)):
+        rhythm[RHYTHMS.index(name)] = 1 if names & words else 0
+    rhythm[NOISE] = 0
+    if not rhythm.any():  # only beats, conduction or ischaemia are named: AF and flutter would have been
+        rhythm[[SINUS, OTHER]] = UNKNOWN
+    elif names & AF and names & (GROUPED | PACED):  # those say what the ventricles do
+        rhythm[OTHER] = UNKNOWN
+    for k, name in enumerate(FINDINGS):
+        if name not in LABELLED[source]:
+            continue
+        if names & _POSITIVE[name]:
+            findings[k] = 1
+        elif not names & _OPEN[name]:
+            findings[k] = 0
+        if name in ("brady", "tachy") and findings[k] == 0 and rhythm[SINUS] != 1:
+            findings[k] = UNKNOWN  # the words mean sinus rhythms: of a fast AF they are not said
+    return RecordTruth(rhythm, findings)
+
+
+def _one(name: str) -> Floats:
+    row = np.zeros(len(RHYTHMS), np.float32)
+    row[RHYTHMS.index(name)] = 1
+    return row
+
+
+_ALL_UNKNOWN = np.full(len(RHYTHMS), UNKNOWN, np.float32)
+NOT_AF = np.array([0, 0, UNKNOWN, UNKNOWN, 0], np.float32)  # neither AF nor flutter, and nobody says what else
+_NAMED: dict[str, Floats] = {
+    "AFIB": _one("af"),
+    "AFL": _one("flutter"),
+    "N": _one("sinus"),
+    "SBR": _one("sinus"),
+    "PREX": NOT_AF,  # sinus rhythm by another way down
+    "ASYS": NOT_AF,
+    "NOISE": _one("noise"),  # of synthetic patients
+    **dict.fromkeys(("B", "T", "P", "VT", "SVTA", "BII", "NOD", "IVR", "VFL", "VF", "AB", "J"), _one("other")),
+}
+_IN: dict[str, dict[str, Floats]] = {
+    "afdb": {"N": NOT_AF},  # "(N" stands for all other rhythms there
+    "nstdb_118": {"N": np.array([0, 0, UNKNOWN, 0, UNKNOWN], np.float32)},  # at times the added noise hides it
+    "cpsc2021": {"N": NOT_AF},  # records "without AF" are of patients with other arrhythmias
+    "vitaldb": {
+        "AFIB/AFL": np.array([UNKNOWN, UNKNOWN, 0, 0, 0], np.float32),  # one of the two
+        "SVTA": np.array([0, UNKNOWN, 0, UNKNOWN, 0], np.float32),  # flutter with a regular block looks the same
+        "Noise": _ALL_UNKNOWN,
+        "Unclassifiable": _ALL_UNKNOWN,
+        **dict.fromkeys(("SR-mPVC-BT", "SR-mPAC-BT", "SND", "MAT", "AVB"), _one("other")),
+    },
+}
+
+
+def rhythm_rows(dataset: str) -> Mapping[str, Floats]:
+    """Rhythm name → (5,) what it says of each of ``models.classes.RHYTHMS``, in the words of ``dataset``."""
+    source = {"afpdb_p": "afdb", "afdb_rr": "afdb", "vitaldb_arrdb_rr": "vitaldb"}.get(dataset, dataset)
+    return {**_NAMED, **_IN.get(source, {})}
+
+
+_OF_BEATS: dict[str, str] = {"pac": "AaJS", "pvc": "V", "lbbb": "L", "rbbb": "R", "paced": "/f"}
+_OPEN_BEATS: dict[str, str] = {"pac": "jeF", "pvc": "FE"}  # escapes and fusions: not early, or only half ventricular
+# Whose beat symbols were set by people who looked for these; the others' are a detector's.
+BEATS_SAY: dict[str, tuple[str, ...]] = {
+    "mitdb": ("pac", "pvc", "lbbb", "rbbb", "paced"),
+    "nstdb_118": ("pac", "pvc", "lbbb", "rbbb", "paced"),
+    "vitaldb_arrdb_rr": ("pac", "pvc"),
+    "synthetic": ("pac", "pvc", "paced"),
+}
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """A record with rhythms and beats annotated, all in seconds of the record.
+
+    Attributes:
+        dataset: whose words they are.
+        onset: (r,) float64 of each rhythm.
+        offset: (r,) float64.
+        rows: (r, 5) float32 what the rhythm says of each class.
+        beats: (b,) float64, ascending.
+        symbols: (b,) one character each; empty where unknown.
+    """
+
+    dataset: str
+    onset: npt.NDArray[np.float64]
+    offset: npt.NDArray[np.float64]
+    rows: Floats
+    beats: npt.NDArray[np.float64]
+    symbols: npt.NDArray[np.str_]
+
+    @classmethod
+    def of(
+        cls,
+        dataset: str,
+        rhythms: Iterable[Rhythm],
+        fs: float,
+        beats: npt.NDArray[np.int64] | None = None,
+        symbols: tuple[str, ...] = (),
+    ) -> "Annotated":
+        """From a recording's own annotations.
+
+        Raises:
+            ValueError: a rhythm has a name that is not known; quotes it.
+        """
+        known, some = rhythm_rows(dataset), list(rhythms)
+        names = [rhythm.name.strip("(\0 ") for rhythm in some]
+        for name in names:
+            if name not in known:
+                raise ValueError(f"{dataset}: unknown rhythm {name!r}; known: {', '.join(known)}")
+        return cls(
+            dataset,
+            np.array([rhythm.onset / fs for rhythm in some]),
+            np.array([rhythm.offset / fs for rhythm in some]),
+            np.array([known[name] for name in names], np.float32).reshape(-1, len(RHYTHMS)),
+            np.empty(0) if beats is None else np.asarray(beats) / fs,
+            np.array(symbols, dtype="U1"),
+        )
+
+    def moved(self, start_s: float, pace: float) -> "Annotated":
+        """The same in a time of which second t is ``start_s + t · pace`` of this one."""
+        onset, offset, beats = ((each - start_s) / pace for each in (self.onset, self.offset, self.beats))
+        return replace(self, onset=onset, offset=offset, beats=beats)
+
+    def window(self, end_s: float) -> Truth:
+        """The window that ends at ``end_s``."""
+        first = end_s - SECONDS
+        near = (self.offset > first) & (self.onset < end_s)
+        onset, offset, rows = self.onset[near], self.offset[near], self.rows[near]
+        starts = (first + np.arange(SECONDS))[:, None]
+        covered = np.clip(np.minimum(offset, starts + 1) - np.maximum(onset, starts), 0, None)  # (10, r)
+        seconds = np.full((SECONDS, len(RHYTHMS)), UNKNOWN, np.float32)
+        seconds[covered @ (rows == 0) > 0.5] = 0
+        seconds[covered @ (rows == 1) > 0.5] = 1
+
+        rhythm = np.full(len(RHYTHMS), UNKNOWN, np.float32)
+        nowhere = (seconds == 0).all(axis=0) & ~(rows != 0).any(axis=0)  # not even for a few beats
+        rhythm[nowhere] = 0
+        rhythm[(seconds == 1).any(axis=0)] = 1
+        return Truth(seconds, rhythm, self._findings(first, end_s, rhythm))
+
+    def _findings(self, first: float, end_s: float, rhythm: Floats) -> Floats:
+        findings = np.full(len(FINDINGS), UNKNOWN, np.float32)
+        inside = slice(*np.searchsorted(self.beats, (first, end_s)))
+        beats = self.beats[inside]
+        if len(beats) < LEAST_BEATS:
+            return findings
+        if len(self.symbols):
+            seen = set(self.symbols[inside].tolist())
+            for name in BEATS_SAY.get(self.dataset, ()):
+                if seen & set(_OF_BEATS[name]):
+                    findings[FINDINGS.index(name)] = 1
+                elif not seen & set(_OPEN_BEATS.get(name, "")):
+                    findings[FINDINGS.index(name)] = 0
+        if rhythm[0] != 0:  # beats from the atria cannot be told as early in AF, and VitalDB calls all of them so
+            findings[FINDINGS.index("pac")] = UNKNOWN
+        if rhythm[SINUS] == 1 and not rhythm[np.arange(len(RHYTHMS)) != SINUS].any():
+            bpm = 60 * (len(beats) - 1) / (beats[-1] - beats[0])
+            findings[FINDINGS.index("brady")] = _beyond(60 - bpm)
+            findings[FINDINGS.index("tachy")] = _beyond(bpm - 100)
+        return findings
+
+
+def _beyond(excess_bpm: float) -> float:
+    return UNKNOWN if abs(excess_bpm) < MARGIN_BPM else float(excess_bpm > 0)
+
+
+def free_of_af(sinus: bool) -> Truth:
+    """A window of a record without annotations that is known to hold no AF, and of a healthy subject if ``sinus``."""
+    row = _one("sinus") if sinus else NOT_AF
+    return Truth(np.tile(row, (SECONDS, 1)), row.copy(), np.full(len(FINDINGS), UNKNOWN, np.float32))
