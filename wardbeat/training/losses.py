@@ -65,12 +65,12 @@ def seconds_loss(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
 
 
 def window_target(targets: TargetTensors, pool: Callable[[Tensor], Tensor]) -> Tensor:
-    """(b, r) what the pooled rhythms should be: what the seconds pool to where all are known, else what occurs at all.
+    """(b, r) what the pooled rhythms should be: what a rhythm's seconds pool to if all are known, else if it occurs.
 
     One second of AF pools to 0.46: asked for 1 there, the network would see AF in seconds that have none.
     """
-    known = torch.isfinite(targets.seconds).all(2).all(1, keepdim=True)  # (b, 1)
-    seconds = torch.where(known[..., None], targets.seconds, 0.0)
+    known = torch.isfinite(targets.seconds).all(1)  # (b, r)
+    seconds = torch.where(known[:, None], targets.seconds, 0.0)
     return torch.where(known, pool(seconds.clamp(min=LEAST).log()).exp(), targets.rhythm)
 
 
