@@ -20,9 +20,9 @@ import numpy.typing as npt
 from ecg.leads import N_LEADS
 from ecg.readers import read_beats, read_recording
 from ecg.recording import Recording
-from models.inputs import PPV_PER_LEAD, RATE, SAMPLES, NetworkInput
+from models.inputs import PPV_PER_LEAD, PULSE_NAMES, RATE, SAMPLES, NetworkInput
 from models.minirocket_leads import fit_shared, shared_config
-from models.minirocket_parameters import MiniRocketParameters
+from models.minirocket_parameters import KNOWN_SHARE, MiniRocketParameters
 from wardbeat.training import patients
 from wardbeat.training.augment import Copy, augmented, beats_seen, excerpts, rng_of
 from wardbeat.training.labels import Annotated, RecordTruth, Truth, free_of_af, record_truth
@@ -55,6 +55,7 @@ LONG_S = 61.0  # a longer record has enough windows for copies to take every sec
 GOOD_ENOUGH = 0.5  # share of good half seconds from which on an "unacceptable" lead is no noise
 NOISE_BELOW = 0.25  # and below which it is nothing else
 MOST_EXCERPTS = 1500
+_KNOWN = PULSE_NAMES.index("known")
 
 Floats = npt.NDArray[np.float32]
 Arrays = dict[str, npt.NDArray[Any]]
@@ -218,6 +219,8 @@ def _rows_of_beats(record: Record, plan: Plan, data: Path) -> list[_Row]:
             ends = ends[int(rng.integers(2)) :: 2]
         moved = annotated.moved(start_s, pace)
         for end, drawn in beat_windows(at_500, ends):
+            if drawn.pulse[:, _KNOWN].mean() < KNOWN_SHARE:
+                continue  # the recorder was off, or nobody found beats
             end_s = end / ANALYSIS_FS
             truth = free_of_af(sinus=True) if plan.told is Told.SINUS else moved.window(end_s)
             rows.append(_Row(drawn, truth, record, start_s + end_s * pace, "rr", number > 0))

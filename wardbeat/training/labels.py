@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg.recording import Rhythm
-from models.classes import FINDINGS, NOISE, OTHER, RHYTHMS, SINUS
+from models.classes import AF, FINDINGS, FLUTTER, NOISE, OTHER, RHYTHMS, SINUS
 from models.inputs import SECONDS
 
 Floats = npt.NDArray[np.float32]
@@ -23,13 +23,13 @@ MARGIN_BPM = 3.0  # around 60 and 100 /min, where a rate counted over 10 s may f
 LEAST_BEATS = 4  # for a rate
 
 # By the databases' own words: SCP codes of PTB-XL, abbreviations of the Challenges 2020 and 2021.
-AF = {"AF", "AFIB"}
-FLUTTER = {"AFL", "AFLT"}
-SINUS_RHYTHMS = {"SR", "NORM", "SB", "ST", "SA"}
+AF_WORDS = {"AF", "AFIB"}
+FLUTTER_WORDS = {"AFL", "AFLT"}
+SINUS_WORDS = {"SR", "NORM", "SB", "ST", "SA"}
 GROUPED = {"BIGU", "TRIGU"}
 PACED = {"PACE", "PR"}
-OTHERS = {"AT", "SVARR", "SVTAC", "PSVT", "AVRT", "AVNRT", "JR", "ARH", "PVT"} | GROUPED | PACED
-RARE = FLUTTER | OTHERS
+OTHER_WORDS = {"AT", "SVARR", "SVTAC", "PSVT", "AVRT", "AVNRT", "JR", "ARH", "PVT"} | GROUPED | PACED
+RARE = AF_WORDS | FLUTTER_WORDS | OTHER_WORDS | {"NOISE", "UNACCEPTABLE"}
 
 _POSITIVE: dict[str, set[str]] = {
     "pac": {"PAC"},
@@ -52,6 +52,7 @@ _OPEN: dict[str, set[str]] = {
     "tachy": set(),
     "paced": set(),
 }
+_TOLD_BY_ABSENCE = (AF, FLUTTER, NOISE)  # in no second where the record's labels do not name them
 # What a database labels wherever it is there; what it does not look for is not absent.
 _CONDUCTION = ("pac", "pvc", "lbbb", "rbbb", "av_block_1")
 LABELLED: dict[str, tuple[str, ...]] = {
@@ -92,7 +93,9 @@ class RecordTruth:
     def window(self, record_s: float, end_s: float) -> Truth:
         """The window that ends at ``end_s`` seconds of a record of ``record_s`` seconds."""
         seconds = np.full((SECONDS, len(RHYTHMS)), UNKNOWN, np.float32)
-        seconds[:, self.rhythm == 0] = 0
+        if self.rhythm[AF] == 0:  # a record with AF does not say in which of its seconds
+            absent = [c for c in _TOLD_BY_ABSENCE if self.rhythm[c] == 0]
+            seconds[:, absent] = 0
         ectopic = np.any(self.findings[:2] == 1) or self.rhythm[OTHER] != 0
         if self.rhythm[NOISE] == 1 or (self.rhythm[SINUS] == 1 and not ectopic and record_s <= SHORT_RECORD_S):
             seconds[:] = self.rhythm
@@ -123,18 +126,18 @@ def record_truth(dataset: str, labels: Iterable[str]) -> RecordTruth:
         return RecordTruth(rhythm, findings)
     if source == "cinc2017":
         if "OTHER" in names:  # flutter, or sinus rhythm with ectopic beats, or anything else that is neither of them
-            rhythm[[RHYTHMS.index("af"), NOISE]] = 0
+            rhythm[[AF, NOISE]] = 0
         else:
             rhythm[:] = _one({"AF": "af", "SR": "sinus", "NOISE": "noise"}[next(iter(names))])
         return RecordTruth(rhythm, findings)
     if source not in LABELLED:
         raise ValueError(f"no labels of records are known for dataset {dataset!r}; known: {', '.join(LABELLED)}")
-    for name, words in (("af", AF), ("flutter", FLUTTER), ("sinus", SINUS_RHYTHMS), ("other", OTHERS)):
-        rhythm[RHYTHMS.index(name)] = 1 if names & words else 0
+    for c, words in ((AF, AF_WORDS), (FLUTTER, FLUTTER_WORDS), (SINUS, SINUS_WORDS), (OTHER, OTHER_WORDS)):
+        rhythm[c] = 1 if names & words else 0
     rhythm[NOISE] = 0
     if not rhythm.any():  # only beats, conduction or ischaemia are named: AF and flutter would have been
         rhythm[[SINUS, OTHER]] = UNKNOWN
-    elif names & AF and names & (GROUPED | PACED):  # those say what the ventricles do
+    elif rhythm[AF] == 1 and names & (GROUPED | PACED):  # those say what the ventricles do
         rhythm[OTHER] = UNKNOWN
     for k, name in enumerate(FINDINGS):
         if name not in LABELLED[source]:
@@ -178,6 +181,8 @@ _IN: dict[str, dict[str, Floats]] = {
         **dict.fromkeys(("SR-mPVC-BT", "SR-mPAC-BT", "SND", "MAT", "AVB"), _one("other")),
     },
 }
+# Where only AF is noted, and what follows it: before the first note, and in records without any, there is none.
+_BEGINS_WITH = {"cpsc2021": "N"}
 
 
 def rhythm_rows(dataset: str) -> Mapping[str, Floats]:
@@ -232,6 +237,9 @@ class Annotated:
             ValueError: a rhythm has a name that is not known; quotes it.
         """
         known, some = rhythm_rows(dataset), list(rhythms)
+        if dataset in _BEGINS_WITH:
+            first = some[0].onset if some else np.iinfo(np.int64).max
+            some.insert(0, Rhythm(_BEGINS_WITH[dataset], 0, first))
         names = [rhythm.name.strip("(\0 ") for rhythm in some]
         for name in names:
             if name not in known:
@@ -280,7 +288,7 @@ class Annotated:
                     findings[FINDINGS.index(name)] = 1
                 elif not seen & set(_OPEN_BEATS.get(name, "")):
                     findings[FINDINGS.index(name)] = 0
-        if rhythm[0] != 0:  # beats from the atria cannot be told as early in AF, and VitalDB calls all of them so
+        if rhythm[AF] != 0:  # beats from the atria cannot be told as early in AF, and VitalDB calls all of them so
             findings[FINDINGS.index("pac")] = UNKNOWN
         if rhythm[SINUS] == 1 and not rhythm[np.arange(len(RHYTHMS)) != SINUS].any():
             bpm = 60 * (len(beats) - 1) / (beats[-1] - beats[0])

@@ -91,8 +91,8 @@ class Record:
 
     @property
     def rare(self) -> bool:
-        """Some label of it is AF, flutter, noise or another rhythm of which there is little."""
-        return bool(set(self.labels) & (RARE | {"AF", "AFIB", "NOISE", "UNACCEPTABLE"}))
+        """Whether a label is AF, flutter, noise or another rhythm of which there is little."""
+        return bool(set(self.labels) & RARE)
 
     @property
     def copies(self) -> int:
