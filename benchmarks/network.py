@@ -1,0 +1,131 @@
+"""What the network costs: without torch, in torch, and a step of its training: run it from the root.
+
+Weights and inputs are made up: the time depends on how many leads are known, not on what they show. One thread; CPU
+time of the process, so that what else the machine does counts little; the median of the repeats, after a first call
+that compiles. Both get the same batches and start from the arrays of a bed, and torch runs without gradients. Features
+and signal are taken as given: what they cost stands in the other benchmarks. The training step is forward, backward and
+AdamW for 64 windows of 4 leads on average, by the clock, with ``--threads``.
+
+With ``--kernels`` the network is also run on the CUDA kernels of mamba_ssm and its answers are compared.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from functools import partial
+from statistics import median
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from ecg.leads import N_LEADS
+from models.batch import Batch
+from models.forward import Forward
+from models.inputs import (
+    CONTEXT_WINDOWS,
+    N_ATRIAL,
+    N_CONTEXT,
+    N_PULSE,
+    N_RR,
+    N_SHAPE,
+    PPV_PER_LEAD,
+    SAMPLES,
+    TOKENS,
+    Floats,
+)
+from models.network import Network, parameter_count, tensors
+from models.network_config import NetworkConfig
+
+ROWS = ((1, 12), (1, 3), (1, 1), (1, 0), (8, 12), (32, 12), (32, 3))
+
+
+def made_up(windows: int, leads: float, seed: int = 1) -> Batch:
+    """Noise; the first ``leads`` leads known, or each with probability leads / 12 where that is no whole number."""
+    rng = np.random.default_rng(seed)
+    share = rng.random((windows, N_LEADS)) < leads / N_LEADS
+    known = share if leads % 1 else np.broadcast_to(np.arange(N_LEADS) < leads, share.shape).copy()
+
+    def normal(shape: tuple[int, ...]) -> Floats:
+        return rng.standard_normal(shape, dtype=np.float32)
+
+    return Batch(
+        signal=(100 * normal((windows, N_LEADS, SAMPLES)) * known[..., None]).astype(np.int16),
+        leads=known,
+        ppv=rng.random((windows, N_LEADS, PPV_PER_LEAD), dtype=np.float32),
+        rr=normal((windows, N_RR)),
+        shape=normal((windows, N_SHAPE)),
+        atrial=normal((windows, N_ATRIAL)),
+        pulse=normal((windows, TOKENS, N_PULSE)),
+        context=normal((windows, CONTEXT_WINDOWS, N_CONTEXT)),
+        context_age_s=normal((windows, CONTEXT_WINDOWS)),
+    )
+
+
+def milliseconds(call: Callable[[], object], times: int, clock: Callable[[], float] = time.process_time) -> float:
+    """Median of the calls after a first one."""
+    call()
+    taken = []
+    for _ in range(times):
+        started = clock()
+        call()
+        taken.append(clock() - started)
+    return 1000 * median(taken)
+
+
+def training_step(threads: int, times: int) -> float:
+    """Forward, backward and AdamW for 64 windows."""
+    torch.set_num_threads(threads)
+    network = Network(NetworkConfig())
+    optimizer = torch.optim.AdamW(network.parameters())
+    batch = tensors(made_up(64, 4.001))
+
+    def step() -> None:
+        out = network(batch)
+        optimizer.zero_grad()
+        (out.pooled_log.mean() + out.seconds.square().mean()).backward()
+        optimizer.step()
+
+    return milliseconds(step, times, time.perf_counter)
+
+
+def compare_kernels(network: Network) -> None:
+    """The largest difference between torch here and mamba_ssm on a CUDA device, by field."""
+    kernels = Network(network.config, kernels="mamba_ssm").eval()
+    kernels.load_state_dict(network.state_dict())
+    batch = made_up(8, 4.001)
+    with torch.inference_mode():
+        ours, theirs = network(tensors(batch)), kernels.cuda()(tensors(batch, "cuda"))
+    for name, value in ours._asdict().items():
+        print(f"mamba_ssm, {name}: largest difference {float((getattr(theirs, name).cpu() - value).abs().max()):.1e}")
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=20, help="of each measurement (default 20)")
+    parser.add_argument("--threads", type=int, default=2, help="of the training step (default 2)")
+    parser.add_argument("--kernels", action="store_true", help="compare with mamba_ssm; needs a CUDA device")
+    options = parser.parse_args()
+    config = NetworkConfig()
+    network = Network(config).eval()
+    forward = Forward({name: value.numpy() for name, value in network.state_dict().items()}, config)
+    print(f"{parameter_count(network):,} parameters\n")
+    print("| windows at once | leads | without torch, ms a window | torch, ms a window | torch / without |")
+    print("|---" * 5 + "|")
+    torch.set_num_threads(1)
+    with threadpool_limits(1), torch.inference_mode():
+        for windows, leads in ROWS:
+            batch = made_up(windows, leads)
+            times = max(3, options.repeats // windows)
+            ours = milliseconds(partial(forward, batch), times) / windows
+            theirs = milliseconds(lambda batch=batch: network(tensors(batch)), times) / windows  # type: ignore[misc]
+            print(f"| {windows} | {leads} | {ours:.2f} | {theirs:.2f} | {theirs / ours:.1f} |", flush=True)
+    step = training_step(options.threads, max(3, options.repeats // 4))
+    print(f"\nA training step of 64 windows, {options.threads} threads: {step:.0f} ms")
+    if options.kernels:
+        compare_kernels(network)
+
+
+if __name__ == "__main__":
+    main()
