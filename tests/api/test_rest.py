@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
@@ -14,11 +15,12 @@ from api.asyncapi import asyncapi_document
 from api.messages import SOCKET_MESSAGES
 from ecg.chunk import MISSING
 from ecg.leads import LEADS
+from stream.states import NOT_JUDGED, EpisodeState, RhythmState
 from stream.store import StoreWriter
 from stream.waves import StripSecond
 from stream.wire import encode_alarm
 
-from .conftest import Api, bed_state, event, eventually, worker_state
+from .conftest import Api, bed_state, event, eventually, message, worker_state
 
 
 async def test_beds_and_their_connections(api: Api, writer: StoreWriter) -> None:
@@ -35,6 +37,23 @@ async def test_beds_and_their_connections(api: Api, writer: StoreWriter) -> None
     assert one.headers["cache-control"] == "no-store"
     missing = api.get("/beds/b9")
     assert (missing.status_code, missing.json()) == (404, {"error": "unknown bed 'b9'"})
+
+
+async def test_rhythm_goes_through_and_its_absence_too(api: Api, writer: StoreWriter) -> None:
+    """What the network says of a bed arrives as it was written, by REST and by socket; without a network it is null."""
+    rhythm = RhythmState(
+        now="af", provisional=True, probabilities={"af": 0.83, "flutter": 0.14}, prediction_set=("af", "flutter"),
+        evidence=(0.2, NOT_JUDGED, 0.9), burden=0.125, af_s=450.0, analysed_s=3600.0, longest_s=300.0,
+        episodes=(EpisodeState(kind="af", onset_ms=5000.0, offset_ms=None, confirmed=False),), model="4be1c0de90a7f215",
+    )  # fmt: skip
+    await writer.show(states=[bed_state("b1", rhythm=rhythm), bed_state("b2")], worker=worker_state())
+    await eventually(lambda: len(api.get("/beds").json()["beds"]) == 2)
+    sent = msgspec.json.decode(msgspec.json.encode(rhythm))
+    assert [bed["rhythm"] for bed in api.get("/beds").json()["beds"]] == [sent, None]
+    assert api.get("/beds/b1").json()["rhythm"] == sent
+    async with api.socket("/ws/alarms") as socket:
+        status = await message(socket, "status")
+        assert [bed["rhythm"] for bed in status["beds"]] == [sent, None]
 
 
 async def test_strip_has_null_where_nothing_was_measured(api: Api, writer: StoreWriter) -> None:

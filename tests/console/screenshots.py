@@ -1,16 +1,18 @@
 """Takes the pictures in docs/screenshots: ``python -m tests.console.screenshots``."""
 
 import tempfile
+import time
 from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from alarms.alarm import Kind, Priority
+from alarms.alarm import Kind
 from stream.embedded.server import ValkeyServer
+from stream.states import NOT_JUDGED, EpisodeState
 
 from .conftest import CHROMIUM_ARGS, Api, chromium
-from .ward import LiveWard
+from .ward import LiveWard, rhythm_state
 
 OUT = Path(__file__).parent.parent.parent / "docs" / "screenshots"
 SMALL, LARGE = (1280, 720), (1920, 1080)
@@ -43,14 +45,45 @@ def trouble(ward: LiveWard, beds: list[str]) -> None:
     ward.begin_alarm(beds[2], Kind.TACHY, "HR 134 > 120", ago_s=75)
     ward.play(beds[4], "brady(rate=44)", 44)
     ward.begin_alarm(beds[4], Kind.BRADY, "HR 44 < 50", ago_s=31)
-    # No kind of this version has low priority; the console must show one all the same.
-    ward.begin_alarm(beds[3], Kind.PAUSE, "PAUSE 2.1 s", ago_s=8, priority=Priority.LOW)
+    ward.begin_alarm(beds[3], Kind.FLUTTER, "Flutter", ago_s=48, reason="regular atrial waves, 300 per minute")
     ward.beds[beds[5]].off = ("V1",)
     ward.set(beds[5], quality=ward.beds[beds[5]].state.quality | {"V1": "off"})
     ward.begin_alarm(beds[5], Kind.LEADS_OFF, "LEAD V1 OFF", ago_s=40)
     ward.begin_alarm(beds[6], Kind.PAUSE, "PAUSE 3.2 s", ago_s=300)
     ward.end_alarm(beds[6], Kind.PAUSE)
     ward.beds[beds[7]].sending = False
+
+
+def judge(ward: LiveWard, beds: list[str]) -> None:
+    """The network's word on every bed but one, and a bed that has just gone into AF, not to be told from flutter."""
+    for bed in beds:
+        ward.set(bed, rhythm=rhythm_state("sinus"))
+    ward.set(beds[6], rhythm=None)
+    now = 1000.0 * int(time.time())
+    ward.play(beds[0], "af", 112)
+    ward.begin_alarm(
+        beds[0], Kind.AF, "AF?", ago_s=22, reason="irregular RR, no repeating P wave", prediction_set=("af", "flutter")
+    )
+    rise = [min(0.97, max(0.02, (second - 34) / 9 + 0.06 * (second % 3))) for second in range(60)]
+    rise[8:12] = [NOT_JUDGED] * 4
+    ward.set(
+        beds[0],
+        rhythm=rhythm_state(
+            "af",
+            provisional=True,
+            probabilities={"af": 0.83, "flutter": 0.14, "sinus": 0.01, "other": 0.02, "noise": 0.0},
+            prediction_set=("af", "flutter"),
+            evidence=tuple(rise),
+            burden=0.1244,
+            af_s=2 * 3600 + 53 * 60.0,
+            longest_s=65 * 60.0,
+            episodes=(
+                EpisodeState(kind="af", onset_ms=now - 6.4e6, offset_ms=now - 2.5e6, confirmed=True),
+                EpisodeState(kind="flutter", onset_ms=now - 1.9e6, offset_ms=now - 1.8e6, confirmed=True),
+                EpisodeState(kind="af", onset_ms=now - 22_000, offset_ms=None, confirmed=False),
+            ),
+        ),
+    )
 
 
 def main() -> None:
@@ -68,9 +101,14 @@ def main() -> None:
                     take(page, "wall-8-calm-1280x720")
                     page.close()
                 trouble(ward, beds)
+                judge(ward, beds)
                 for size in (SMALL, LARGE):
                     page = wall(browser, api, size, count - 1)
                     take(page, f"wall-{count}-alarms-{size[0]}x{size[1]}")
+                    if count == 8:
+                        page.locator(f'bed-sector[data-bed="{beds[0]}"]').click()
+                        page.wait_for_timeout(SWEEP_MS)
+                        take(page, f"bed-panel-{size[0]}x{size[1]}")
                     if count == 8 and size == LARGE:
                         api.kill()
                         page.wait_for_selector("#lost:not([hidden])")

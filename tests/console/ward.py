@@ -15,7 +15,7 @@ import numpy.typing as npt
 from alarms.alarm import PRIORITY, AlarmEvent, Kind, Phase, Priority, State, alarm_id, event_id
 from ecg.leads import LEADS
 from ecg.synthetic import SyntheticPatient
-from stream.states import BedState, WorkerState
+from stream.states import BedState, RhythmState, WorkerState
 from stream.store import StoreWriter
 from stream.store_keys import connect
 from stream.waves import WaveFeed
@@ -106,9 +106,9 @@ class LiveWard:
         self.set(bed, hr_bpm=hr_bpm)
 
     def begin_alarm(
-        self, bed: str, kind: Kind, text: str, *, ago_s: float = 2.0, priority: Priority | None = None
+        self, bed: str, kind: Kind, text: str, *, ago_s: float = 2.0, priority: Priority | None = None, **more: Any
     ) -> None:
-        """Write the start of an alarm to the log."""
+        """Write the start of an alarm to the log; ``more`` are further fields of the event."""
         at = self.beds[bed].at
         onset = at - round(500 * ago_s)
         alarm = alarm_id(bed, self.epoch, kind, onset)
@@ -124,16 +124,31 @@ class LiveWard:
             onset=onset,
             at=at,
             text=text,
+            **more,
         )
         self._alarms[bed + kind] = event
         self._log(event)
 
-    def end_alarm(self, bed: str, kind: Kind) -> None:
-        """Write the end of the alarm of that kind."""
+    def alarm(self, bed: str, kind: Kind) -> AlarmEvent:
+        """The latest event of the alarm that stands."""
+        return self._alarms[bed + kind]
+
+    def confirm_alarm(self, bed: str, kind: Kind, text: str, **more: Any) -> None:
+        """Write that the provisional alarm of that kind is sure now."""
+        start = self._alarms[bed + kind]
+        at = self.beds[bed].at
+        event = event_id(start.id, Phase.ESCALATE, at)
+        more |= {"event": event, "phase": Phase.ESCALATE, "at": at, "text": text}
+        self._alarms[bed + kind] = msgspec.structs.replace(start, **more)
+        self._log(self._alarms[bed + kind])
+
+    def end_alarm(self, bed: str, kind: Kind, *, offset: int | None = None) -> None:
+        """Write the end of the alarm of that kind; ``offset`` is the sample at which its rhythm ended."""
         start = self._alarms.pop(bed + kind)
         at = self.beds[bed].at
         end = event_id(start.id, Phase.END, at)
-        self._log(msgspec.structs.replace(start, event=end, phase=Phase.END, state=State.INACTIVE, at=at))
+        more = {"event": end, "phase": Phase.END, "state": State.INACTIVE, "at": at, "offset": offset}
+        self._log(msgspec.structs.replace(start, **more))
 
     def _bed(self, name: str, number: int) -> Bed:
         rate = RATES[number % len(RATES)]
@@ -189,6 +204,24 @@ class LiveWard:
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=10)
+
+
+def rhythm_state(now: str | None, **changes: Any) -> RhythmState:
+    """What a network says of a bed that it judges for hours already and where it has seen no AF."""
+    state = RhythmState(
+        now=now,
+        provisional=False,
+        probabilities={"af": 0.004, "flutter": 0.003, "sinus": 0.981, "other": 0.011, "noise": 0.001},
+        prediction_set=("sinus",),
+        evidence=(0.01,) * 60,
+        burden=0.0,
+        af_s=0.0,
+        analysed_s=23 * 3600.0 + 10 * 60,
+        longest_s=0.0,
+        episodes=(),
+        model="4be1c0de90a7f215",
+    )
+    return msgspec.structs.replace(state, **changes)
 
 
 def replace_state(state: BedState, **changes: Any) -> BedState:

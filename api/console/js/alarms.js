@@ -1,5 +1,6 @@
 /** The book of alarms: events in, what stands now out. No page, no clock. */
 
+import { certaintyText } from "./rhythm.js";
 import { RANK } from "./words.js";
 
 /** Ended alarms that are kept for the list. */
@@ -7,6 +8,8 @@ const KEEP_ENDED = 200;
 /** Event ids remembered against a second arrival; far more than a reconnect can repeat. */
 const KEEP_SEEN = 20000;
 const MS_PER_SAMPLE = 2;
+/** These speak at their end too (Drew 2014). */
+const SPEAK_AT_END = Object.freeze(["af", "flutter"]);
 
 /**
  * @typedef {object} AlarmEvent as it stands in the log, see alarms/alarm.py
@@ -21,6 +24,9 @@ const MS_PER_SAMPLE = 2;
  * @property {number} onset
  * @property {number} at
  * @property {string} text
+ * @property {string} [reason] events of the time before the network have none of these three
+ * @property {string[]} [prediction_set]
+ * @property {number|null} [offset]
  *
  * @typedef {object} Alarm
  * @property {string} id
@@ -28,6 +34,8 @@ const MS_PER_SAMPLE = 2;
  * @property {import("./words.js").Priority} priority
  * @property {string} state
  * @property {string} text
+ * @property {string} reason why, in words; empty where no network judged
+ * @property {string} doubt what else it may be; empty likewise, or where nothing else is possible
  * @property {number} since Unix milliseconds of the onset
  * @property {number|null} ended Unix milliseconds, null while it stands
  * @property {number} round the reading of the log in which it was last named
@@ -36,6 +44,11 @@ const MS_PER_SAMPLE = 2;
 /** @param {string|null} id entry id `58-0` @returns {number} 58; 0 before the first */
 export function entryNumber(id) {
   return id === null ? 0 : Number.parseInt(id, 10) || 0;
+}
+
+/** @param {Alarm} alarm @returns {string} what else it may be and why it was raised; empty where no network judged */
+export function alarmReason(alarm) {
+  return [alarm.doubt, alarm.reason].filter(Boolean).join(" · ");
 }
 
 /** @param {Alarm} a @param {Alarm} b Highest priority first, the newest first among equals. */
@@ -60,7 +73,7 @@ export class AlarmBook {
   /**
    * @param {string} entry entry id in the log
    * @param {AlarmEvent} event
-   * @returns {Alarm|null} the alarm, if it has just become more urgent than it was: somebody must be told
+   * @returns {Alarm|null} the alarm, if somebody must be told: it is new, more urgent, confirmed, or a rhythm's end
    */
   take(entry, event) {
     if (entryNumber(entry) > entryNumber(this.last)) this.last = entry;
@@ -77,18 +90,21 @@ export class AlarmBook {
       priority: event.priority,
       state: event.state,
       text: event.text,
+      reason: event.reason ?? "",
+      doubt: certaintyText(event.prediction_set ?? [], event.kind),
       since: event.epoch + MS_PER_SAMPLE * event.onset,
-      ended: ended ? event.epoch + MS_PER_SAMPLE * event.at : null,
+      ended: ended ? event.epoch + MS_PER_SAMPLE * (event.offset ?? event.at) : null,
       round: this.round,
     };
     if (ended) {
       this.standing.delete(event.id);
       this.ended.unshift(alarm);
       this.ended.length = Math.min(this.ended.length, KEEP_ENDED);
-      return null;
+      return known !== undefined && SPEAK_AT_END.includes(event.kind) ? alarm : null;
     }
     this.standing.set(event.id, alarm);
-    return known === undefined || RANK[event.priority] < RANK[known.priority] ? alarm : null;
+    const more = known === undefined || RANK[event.priority] < RANK[known.priority];
+    return more || event.phase === "escalate" ? alarm : null;
   }
 
   /**

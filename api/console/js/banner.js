@@ -1,6 +1,7 @@
 /** The alarm banner, the alarm list, and what a screen reader is told. */
 
-import { PRIORITY_WORD, RANK, STARS, bedLabel, clockText, elapsedText, setText } from "./words.js";
+import { alarmReason } from "./alarms.js";
+import { PRIORITY_WORD, RANK, STARS, ageText, bedLabel, clockText, durationText, setText } from "./words.js";
 
 /** Alarms that the banner names; the counts beside it say how many there are. */
 const IN_BANNER = 3;
@@ -23,6 +24,8 @@ export function inopAlarms(beds) {
       priority: /** @type {const} */ ("technical"),
       state: "active",
       text: inop.text,
+      reason: "",
+      doubt: "",
       since: inop.since_ms,
       ended: null,
       round: 0,
@@ -37,6 +40,14 @@ export function countsText(alarms) {
     .filter(({ n }) => n > 0)
     .map(({ priority, n }) => `${n}\u00a0${PRIORITY_WORD[priority]}`)
     .join(" · ");
+}
+
+/** @param {Alarm} alarm @returns {string} */
+function spokenText(alarm) {
+  const what = `${bedLabel(alarm.bed)}: ${alarm.text}`;
+  if (alarm.ended !== null) return `Ended, ${what}, after ${durationText(alarm.ended - alarm.since)}.`;
+  const reason = alarmReason(alarm);
+  return `${PRIORITY_WORD[alarm.priority]} alarm, ${what}${reason && `, ${reason}`}.`;
 }
 
 export class AlarmBanner {
@@ -79,15 +90,12 @@ export class AlarmBanner {
 
   /** @param {number} now Unix milliseconds */
   tick(now) {
-    for (const { alarm, elapsed } of this.ages.values()) setText(elapsed, elapsedText(now - alarm.since));
+    for (const { alarm, elapsed } of this.ages.values()) setText(elapsed, ageText(now - alarm.since));
   }
 
-  /** @param {Alarm[]} news high and medium alarms that have just begun */
+  /** @param {Alarm[]} news alarms that have just begun or were confirmed, and rhythms that have just ended */
   announce(news) {
-    setText(
-      this.announcer,
-      news.map((alarm) => `${PRIORITY_WORD[alarm.priority]} alarm, ${bedLabel(alarm.bed)}: ${alarm.text}.`).join(" "),
-    );
+    setText(this.announcer, news.map(spokenText).join(" "));
   }
 
   /** @param {Alarm} alarm @param {"banner"|"list"|"ended"} place @returns {HTMLLIElement} */
@@ -110,14 +118,16 @@ export class AlarmBanner {
     add("stars", STARS[alarm.priority] || PRIORITY_WORD[alarm.priority]);
     add("bed", bedLabel(alarm.bed));
     add("text", alarm.text);
+    const reason = alarmReason(alarm);
+    if (reason) add("why", reason).title = reason;
     if (alarm.ended === null) {
-      const when = add("when", `since ${clockText(alarm.since)} `);
+      const when = add("when", `since ${clockText(alarm.since)}, `);
       const elapsed = document.createElement("span");
       elapsed.className = "elapsed";
       when.append(elapsed);
       this.ages.set(button.dataset.row, { alarm, elapsed });
     } else {
-      add("when", `${clockText(alarm.since)}–${clockText(alarm.ended)}`);
+      add("when", `${clockText(alarm.since)}–${clockText(alarm.ended)}, ${durationText(alarm.ended - alarm.since)}`);
     }
     item.append(button);
     return item;

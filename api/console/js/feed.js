@@ -24,6 +24,7 @@ const MISSED_HEARTBEATS = 2;
  * @property {Record<string, string>} [quality]
  * @property {{hr_low: number, hr_high: number}} [limits]
  * @property {Inop[]} [inops]
+ * @property {import("./rhythm.js").Rhythm|null} [rhythm] null without a network
  *
  * @typedef {object} Status
  * @property {{cache: string, workers: number, ready: boolean, reason: string}} service
@@ -32,7 +33,7 @@ const MISSED_HEARTBEATS = 2;
  * @typedef {object} FeedPlan
  * @property {string[]} protocols
  * @property {(status: Status) => void} onStatus
- * @property {(alarm: import("./alarms.js").Alarm) => void} onNews an alarm became more urgent
+ * @property {(alarm: import("./alarms.js").Alarm) => void} onNews an alarm that somebody must be told of
  * @property {() => void} onUp
  * @property {(reason: string) => void} onDown
  * @property {() => void} onRefused
@@ -89,7 +90,9 @@ export class AlarmFeed {
         break;
       case "alarm": {
         const news = this.book.take(message.id, message.event);
-        if (news !== null) this.plan.onNews(news);
+        // What ended before this connection began is no news.
+        const old = news !== null && news.ended !== null && entryNumber(message.id) <= this.top;
+        if (news !== null && !old) this.plan.onNews(news);
         break;
       }
       case "status":

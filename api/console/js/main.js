@@ -8,6 +8,7 @@ import { bindControls } from "./controls.js";
 import { AlarmFeed } from "./feed.js";
 import { decodeFrame } from "./frames.js";
 import { loadSettings } from "./settings.js";
+import { BedPanel } from "./panel.js";
 import { LiveSocket, socketUrl } from "./sockets.js";
 import { ServiceStatus, shutGate } from "./status.js";
 import { Wall } from "./wall.js";
@@ -15,6 +16,8 @@ import { setText } from "./words.js";
 
 /** The page looks at its clocks this often; far below the two seconds after which a trace counts as old. */
 const TICK_MS = 250;
+/** Our reading of the server's clock is late by as long as its message took; a refusal this near the end is the end. */
+const CLOCK_DOUBT_MS = 3000;
 const HOW_TO_GET_IN = "Open the console by the link that the server printed when it started; it ends in #token=…";
 
 /** @param {string} token */
@@ -26,7 +29,20 @@ function watch(token) {
     /** @type {HTMLElement} */ (document.getElementById("wall")),
     settings,
     (note) => setText(/** @type {HTMLElement} */ (document.getElementById("scale-note")), note),
+    (bed) => openPanel(bed),
   );
+  const panel = new BedPanel((bed, before) => {
+    wall.markOpen(bed);
+    if (bed === null && before !== null) wall.focusBed(before);
+  });
+  const openPanel = (/** @type {string} */ bed) => {
+    panel.open(bed);
+    showPanel();
+  };
+  const showPanel = () => {
+    const sector = panel.bed === null ? undefined : wall.sectors.get(panel.bed);
+    if (sector !== undefined) panel.show(sector.known ? sector.status : null, sector.alarms, feed.now());
+  };
   const banner = new AlarmBanner((bed) => wall.focusBed(bed));
   /** @type {import("./alarms.js").Alarm[]} */
   let inops = [];
@@ -80,6 +96,7 @@ function watch(token) {
     wall.check();
     status.tick(feed.now());
     banner.tick(feed.now());
+    panel.tick(feed.now());
     // A hidden tab has no animation frames, and must sound its alarms all the same.
     update();
     sound.tick(now);
@@ -92,7 +109,7 @@ function watch(token) {
     wall.setConnected(false);
     sound.set(null, false);
     dropToken();
-    const expired = isExpired(token, feed.now());
+    const expired = isExpired(token, feed.now() + CLOCK_DOUBT_MS);
     shutGate(expired ? "The access token has expired." : "The server does not accept the access token.", HOW_TO_GET_IN);
   };
 
@@ -102,12 +119,14 @@ function watch(token) {
     const active = feed.book.active();
     const all = [...active, ...inops].sort(byUrgency);
     wall.setAlarms(active);
+    showPanel();
     banner.render(all, feed.book.ended, status.connection === "live");
     banner.tick(feed.now());
     banner.setCalm(calmText(status, wall, all.length));
     const standing = news.filter((alarm) => feed.book.standing.get(alarm.id) === alarm);
     const loud = standing.filter((alarm) => alarm.priority === "high" || alarm.priority === "medium");
-    if (loud.length > 0) banner.announce(loud);
+    const spoken = [...loud, ...news.filter((alarm) => alarm.ended !== null)];
+    if (spoken.length > 0) banner.announce(spoken);
     const top = active[0]?.priority ?? (status.connection === "lost" ? "low" : null);
     sound.set(top, standing.some((alarm) => alarm.priority === top));
     news = [];

@@ -1,6 +1,7 @@
 /** One bed on the wall: a custom element with its trace, its rate and its words. */
 
 import { JitterBuffer } from "./jitter.js";
+import { NOTHING, burdenText, rhythmText } from "./rhythm.js";
 import { Sweep } from "./sweep.js";
 import {
   LEADS,
@@ -42,7 +43,9 @@ export class BedSector extends HTMLElement {
     const part = (/** @type {string} */ name) => /** @type {HTMLElement} */ (this.querySelector(name));
     this.bed = bed;
     this.dataset.bed = bed;
-    this.setAttribute("role", "group");
+    this.setAttribute("role", "button");
+    this.setAttribute("aria-controls", "bed-panel");
+    this.setAttribute("aria-expanded", "false");
     this.tabIndex = -1;
     this.parts = {
       alarm: part(".alarm"),
@@ -53,11 +56,20 @@ export class BedSector extends HTMLElement {
       hr: part(".hr"),
       limits: part(".limits"),
       quality: part(".quality"),
+      rhythm: part(".rhythm-now b"),
+      share: part(".share"),
+      time: part(".time"),
+      longest: part(".longest"),
     };
     setText(part(".bed"), bedLabel(bed));
     this.sweep = new Sweep(/** @type {HTMLCanvasElement} */ (this.querySelector("canvas")));
     this.dataset.stale = "true";
     this.render();
+  }
+
+  /** Whether the server names this bed. */
+  get known() {
+    return this.status !== UNKNOWN;
   }
 
   /** @returns {{width: number, height: number}} room for the traces, CSS pixels */
@@ -130,12 +142,21 @@ export class BedSector extends HTMLElement {
     setText(parts.limits, status.limits ? `${status.limits.hr_low}–${status.limits.hr_high}` : "");
     setText(parts.quality, quality.text);
     setText(parts.inops, inops);
+    const rhythm = rhythmText(status);
+    const burden = burdenText(status.rhythm);
+    setText(parts.rhythm, rhythm);
+    setText(parts.share, burden?.share ?? "");
+    setText(parts.time, burden?.time ?? "");
+    setText(parts.longest, burden?.longest ?? "");
     this.#mark("priority", top?.priority ?? "none");
     this.#mark("connection", status.connection);
     this.#mark("signal", quality.good ? "good" : "poor");
+    this.#mark("af", burden?.time ? "seen" : "none");
+    this.#mark("rhythm", rhythm === NOTHING ? "unknown" : "known");
     this.#mark("rate", /\d/.test(rate) ? "known" : "unknown");
     const alarmWords = top === undefined ? "no alarm" : `${PRIORITY_WORD[top.priority]} alarm ${top.text}`;
-    const label = `${bedLabel(this.bed)}, ${alarmWords}, heart rate ${rate}, ${quality.text}, ${parts.connection.textContent} ${inops}`;
+    const spoken = [rhythm === NOTHING ? "rhythm not known" : `rhythm ${rhythm}`, burden?.share].filter(Boolean).join(", ");
+    const label = `${bedLabel(this.bed)}, ${alarmWords}, heart rate ${rate}, ${spoken}, ${quality.text}, ${parts.connection.textContent} ${inops}`;
     if (this.getAttribute("aria-label") !== label) this.setAttribute("aria-label", label);
   }
 

@@ -16,17 +16,23 @@ export class Wall {
    * @param {HTMLElement} element
    * @param {import("./settings.js").Settings} settings
    * @param {(note: string) => void} onScale says how the drawn scale compares with the true one
+   * @param {(bed: string) => void} onOpen a person wants to see more of a bed
    */
-  constructor(element, settings, onScale) {
+  constructor(element, settings, onScale, onOpen) {
     this.element = element;
     this.settings = settings;
     this.onScale = onScale;
+    this.onOpen = onOpen;
     /** @type {Map<string, BedSector>} */
     this.sectors = new Map();
     this.connected = false;
     this.drawnAt = 0;
     new ResizeObserver(() => this.layOut()).observe(element);
     element.addEventListener("keydown", (event) => this.#walk(event));
+    element.addEventListener("click", (event) => {
+      const sector = event.target instanceof Element ? event.target.closest("bed-sector") : null;
+      if (sector instanceof BedSector) onOpen(sector.bed);
+    });
     requestAnimationFrame((now) => this.#frame(now));
   }
 
@@ -122,17 +128,27 @@ export class Wall {
     requestAnimationFrame((next) => this.#frame(next));
   }
 
-  /** Arrow keys walk over the beds. @param {KeyboardEvent} event */
+  /** Arrow keys walk over the beds, Enter opens one. @param {KeyboardEvent} event */
   #walk(event) {
     const order = /** @type {BedSector[]} */ ([...this.element.querySelectorAll("bed-sector")]);
     const at = order.indexOf(/** @type {BedSector} */ (document.activeElement));
     if (at < 0) return;
+    if (event.key === "Enter" || event.key === " ") {
+      event.preventDefault();
+      this.onOpen(order[at].bed);
+      return;
+    }
     const columns = getComputedStyle(this.element).gridTemplateColumns.split(" ").length;
     const steps = /** @type {Record<string, number>} */ ({ ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns });
     const target = event.key === "Home" ? 0 : event.key === "End" ? order.length - 1 : at + (steps[event.key] ?? 0);
     if (target === at || order[target] === undefined) return;
     event.preventDefault();
     this.focusBed(order[target].bed);
+  }
+
+  /** @param {string|null} bed the one whose panel is open */
+  markOpen(bed) {
+    for (const sector of this.sectors.values()) sector.setAttribute("aria-expanded", String(sector.bed === bed));
   }
 
   /** @param {string} bed */

@@ -108,6 +108,22 @@ export function elapsedText(ms) {
   return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
+/** @param {number} ms a duration @returns {string} `45 s`, `1 min 50 s`, from ten minutes on `12 min`, `1 h 05 min` */
+export function durationText(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  if (seconds < 60 || seconds >= 600 || seconds % 60 === 0) return ageText(ms);
+  return `${ageText(ms)} ${seconds % 60} s`;
+}
+
+/** @param {number} ms how long something lasts already @returns {string} `45 s`, `2 min`, `1 h 05 min` */
+export function ageText(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const minutes = Math.floor(seconds / 60);
+  if (minutes === 0) return `${seconds} s`;
+  if (minutes < 60) return `${minutes} min`;
+  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
+}
+
 /** @param {Element} element @param {string} text Writes only what changed: an equal write would still cost a layout. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
