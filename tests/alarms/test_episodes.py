@@ -40,6 +40,13 @@ def test_short_episodes_count_for_the_burden() -> None:
     assert alarms.burden.af_s == pytest.approx(70, abs=5)
 
 
+def test_evidence_that_hovers_at_the_threshold_is_one_episode() -> None:
+    """Twenty episodes of a minute are another diagnosis than one of twenty."""
+    alarms = RhythmAlarms(BED)
+    play(alarms, stream(500, lambda second: 0.9 if second < 100 else 0.53 if second % 60 < 30 else 0.43))
+    assert len(alarms.episodes) == 1
+
+
 def test_unjudged_time_is_neither_af_nor_free_of_it() -> None:
     """A bed without electrodes for an hour must not show half of its AF burden."""
     alarms = watch(700, (0, 700), unusable=[(200, 500)])

@@ -86,6 +86,24 @@ def test_what_is_not_judged_neither_starts_nor_ends() -> None:
         assert [phase for _, phase, _ in brief(events)] == ["start", "escalate"], hidden
 
 
+def test_a_start_waits_for_a_window_that_can_be_judged() -> None:
+    """An alarm carries the reason and the prediction set of its window: one that was not judged has none."""
+    usual = play(RhythmAlarms(BED), stream(100, rhythm((30, 100))))[0]
+    hidden = usual.at / FS - 0.5, usual.at / FS + 1
+    late = play(RhythmAlarms(BED), stream(100, rhythm((30, 100)), unusable=[hidden]))[0]
+    assert hidden[1] * FS < late.at <= (hidden[1] + 2) * FS
+
+
+def test_an_end_waits_for_a_window_that_can_be_judged() -> None:
+    """Sinus that was seen, and then nothing: the end is told when the signal is back."""
+    usual = play(RhythmAlarms(BED), stream(200, rhythm((30, 100))))[-1]
+    hidden = usual.at / FS - 0.5, usual.at / FS + 4
+    late = play(RhythmAlarms(BED), stream(200, rhythm((30, 100)), unusable=[hidden]))[-1]
+    assert (usual.phase, late.phase) == (Phase.END, Phase.END)
+    assert late.at > hidden[1] * FS
+    assert late.offset == usual.offset
+
+
 @pytest.mark.parametrize("hidden", ["unusable", "missing", "noise"])
 def test_after_a_minute_unjudged_it_ends_with_what_is_known(hidden: str) -> None:
     """Nobody can claim that the episode went on."""
