@@ -1,9 +1,6 @@
 """What recordings go through on other wards: gain, wander, real electrode noise, hum, narrow bands, lost leads.
 
-All of it is done to the recording, before the ward's own pipeline sees it, and follows from a seed alone. The noise is
-real: the electrode motion that MIT-BIH's noise stress test adds to record 118 (its clean copy subtracted; it was taken
-from volunteers), and leads of CinC 2011's unacceptable records. So no patient of a database that is left out comes back
-as noise.
+All of it is done to the recording, before the ward's own pipeline sees it, and follows from a seed alone.
 """
 
 import hashlib
@@ -14,16 +11,16 @@ import numpy.typing as npt
 
 from ecg.chunk import MAX_FS, MIN_FS
 from ecg.recording import Recording
+from wardbeat.training.noise import of_level, swing
 
 Floats = npt.NDArray[np.float32]
 
-NOISE_FS = 250  # Hz of the noise bank
-EXCERPT_S = 10
 _GAIN = (0.5, 2.0)  # between monitors; drawn evenly in its logarithm
 _LEAD_GAIN = 0.2  # ± between leads of one recording
 _RATE = 0.05  # ± of a sampling rate: the same heart, faster or slower
 _LATE_S = 5.0  # of a long recording's start is dropped, so that windows and seconds fall elsewhere
 _SNR_DB = (0.0, 24.0)  # below 0 dB nobody reads the rhythm, and above 24 dB the noise is not seen
+_LEAD_SNR_DB = 3.0  # ± between leads of one recording
 _WANDER_UV = 500.0
 _HUM_UV = 80.0
 _LOW_PASS_HZ = (25.0, 40.0)  # what handhelds and monitors in filter mode let through
@@ -58,10 +55,10 @@ def augmented(recording: Recording, noise: Floats, rng: np.random.Generator, *, 
     start = int(rng.uniform(0, _LATE_S) * fs) if recording.seconds >= long_s else 0
     cut = _without_start(recording, start)
     x = cut.microvolts.copy()
-    swing = _swing(x, fs)
+    levels = swing(x, fs)
     gain = np.exp(rng.uniform(*np.log(_GAIN))) * rng.uniform(1 - _LEAD_GAIN, 1 + _LEAD_GAIN, len(x))
     if rng.random() < 0.6:
-        _add_noise(x, swing, noise, fs, rng)
+        add_noise(x, levels, noise, fs, rng.uniform(*_SNR_DB), rng)
     if rng.random() < 0.5:
         x += _wander(x.shape, fs, rng)
     if rng.random() < 0.2 and fs >= 200:
@@ -85,22 +82,6 @@ def beats_seen(beats: npt.NDArray[np.int64], fs: int, rng: np.random.Generator) 
     return np.unique(np.concatenate([jittered, extra]))
 
 
-def excerpts(recording: Recording, rows: npt.NDArray[np.intp]) -> Floats:
-    """(k, 2500) noise of RMS 1 from leads ``rows`` of a recording that holds nothing else, but for silent pieces."""
-    fs, n = recording.fs, EXCERPT_S * NOISE_FS
-    at = np.arange(n) * (fs / NOISE_FS)
-    found = []
-    for first in range(0, recording.microvolts.shape[1] - EXCERPT_S * fs + 1, EXCERPT_S * fs):
-        for row in rows:
-            piece = np.nan_to_num(recording.microvolts[row, first : first + EXCERPT_S * fs])
-            resampled = np.interp(at, np.arange(len(piece)), piece)
-            level = resampled - _slow(resampled[None], NOISE_FS)[0]
-            rms = float(np.sqrt(np.mean(level**2)))
-            if rms > 20.0:  # µV: below it an electrode is silent
-                found.append(level / rms)
-    return np.array(found, np.float32).reshape(-1, n)
-
-
 def _without_start(recording: Recording, start: int) -> Recording:
     if start == 0:
         return recording
@@ -119,34 +100,23 @@ def _without_start(recording: Recording, start: int) -> Recording:
     )
 
 
-def _slow(x: npt.NDArray[np.floating], fs: int) -> npt.NDArray[np.float64]:
-    """Mean of the second around each sample."""
-    half = fs // 2
-    total = np.cumsum(np.pad(np.nan_to_num(x).astype(np.float64), ((0, 0), (half + 1, half)), mode="edge"), axis=1)
-    return np.asarray((total[:, 2 * half + 1 :] - total[:, : -2 * half - 1]) / (2 * half + 1))
+def add_noise(
+    x: Floats, levels: npt.NDArray[np.float64], noise: Floats, fs: int, snr_db: float, rng: np.random.Generator
+) -> None:
+    """Lay noise over all or half of the leads, ``snr_db`` ± 3 dB below each lead's own level.
 
-
-def _swing(x: Floats, fs: int) -> npt.NDArray[np.float64]:
-    """(leads,) RMS in µV of each lead without its baseline; that of all leads where one is silent."""
-    level = np.nan_to_num(x) - _slow(x, fs)
-    low, high = np.percentile(level, [1, 99], axis=1)
-    rms = np.sqrt(np.mean(np.clip(level, low[:, None], high[:, None]) ** 2, axis=1))
-    return np.where(rms > 1.0, rms, max(float(rms.mean()), 1.0))
-
-
-def _add_noise(x: Floats, swing: npt.NDArray[np.float64], noise: Floats, fs: int, rng: np.random.Generator) -> None:
-    snr_db = rng.uniform(*_SNR_DB)
+    Args:
+        x: (leads, n) µV; changed.
+        levels: (leads,) RMS, µV.
+        noise: (k, 2500) excerpts of 10 s at 250 Hz, each of RMS 1.
+        fs: of ``x``, Hz.
+        snr_db: signal to noise.
+        rng: draws the leads and the excerpts.
+    """
     leads = np.flatnonzero(rng.random(len(x)) < rng.choice([1.0, 0.5]))
-    piece = np.arange(EXCERPT_S * fs) * (NOISE_FS / fs)
     for lead in leads if len(leads) else [int(rng.integers(len(x)))]:
-        level = swing[lead] * 10 ** (-(snr_db + rng.uniform(-3, 3)) / 20)
-        first = -int(rng.integers(len(piece)))  # pieces do not begin with the recording
-        while first < x.shape[1]:
-            chosen = noise[rng.integers(len(noise))]
-            resampled = np.interp(piece, np.arange(len(chosen)), chosen) * level * rng.choice([-1, 1])
-            begin, end = max(first, 0), min(first + len(piece), x.shape[1])
-            x[lead, begin:end] += resampled[begin - first : end - first].astype(np.float32)
-            first += len(piece)
+        level = levels[lead] * 10 ** (-(snr_db + rng.uniform(-_LEAD_SNR_DB, _LEAD_SNR_DB)) / 20)
+        x[lead] += of_level(level, x.shape[1], fs, noise, rng)
 
 
 def _wander(shape: tuple[int, ...], fs: int, rng: np.random.Generator) -> Floats:

@@ -4,8 +4,10 @@ A record's labels hold for all of it, but where AF begins and ends within it the
 each second: a second is of the rhythm that covers more than half of it.
 """
 
+import csv
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,8 @@ SHORT_RECORD_S = 31.0  # CinC 2017's usual 30 s and a little: a sinus rhythm so 
 COVERING = 0.6  # share of a record that a window must see for an ectopic beat somewhere in it to be its own
 MARGIN_BPM = 3.0  # around 60 and 100 /min, where a rate counted over 10 s may fall on either side
 LEAST_BEATS = 4  # for a rate
+STEADY = 0.05  # SD of the intervals / mean: AF is rarely below 0.1, flutter with a fixed block nearly always
+NO_BEATS = np.empty(0)
 
 # By the databases' own words: SCP codes of PTB-XL, abbreviations of the Challenges 2020 and 2021.
 AF_WORDS = {"AF", "AFIB"}
@@ -82,6 +86,11 @@ class Truth:
     rhythm: Floats
     findings: Floats
 
+    @property
+    def known(self) -> bool:
+        """Whether anything is."""
+        return any(np.isfinite(each).any() for each in (self.seconds, self.rhythm, self.findings))
+
 
 @dataclass(frozen=True)
 class RecordTruth:
@@ -139,6 +148,8 @@ def record_truth(dataset: str, labels: Iterable[str]) -> RecordTruth:
         rhythm[[SINUS, OTHER]] = UNKNOWN
     elif rhythm[AF] == 1 and names & (GROUPED | PACED):  # those say what the ventricles do
         rhythm[OTHER] = UNKNOWN
+    elif rhythm[OTHER] == rhythm[SINUS] == 1:  # ST beside AT, SR beside BIGU: which of the seconds are sinus?
+        rhythm[SINUS] = UNKNOWN
     for k, name in enumerate(FINDINGS):
         if name not in LABELLED[source]:
             continue
@@ -174,7 +185,7 @@ _IN: dict[str, dict[str, Floats]] = {
     "nstdb_118": {"N": np.array([0, 0, UNKNOWN, 0, UNKNOWN], np.float32)},  # at times the added noise hides it
     "cpsc2021": {"N": NOT_AF},  # records "without AF" are of patients with other arrhythmias
     "vitaldb": {
-        "AFIB/AFL": np.array([UNKNOWN, UNKNOWN, 0, 0, 0], np.float32),  # one of the two
+        "AFIB/AFL": np.array([1, UNKNOWN, 0, 0, 0], np.float32),  # one of the two; AF, unless beats are steady
         "SVTA": np.array([0, UNKNOWN, 0, UNKNOWN, 0], np.float32),  # flutter with a regular block looks the same
         "Noise": _ALL_UNKNOWN,
         "Unclassifiable": _ALL_UNKNOWN,
@@ -213,6 +224,7 @@ class Annotated:
         rows: (r, 5) float32 what the rhythm says of each class.
         beats: (b,) float64, ascending.
         symbols: (b,) one character each; empty where unknown.
+        doubted: (d,) float64 beats of which somebody said that the signal was bad, ascending.
     """
 
     dataset: str
@@ -221,6 +233,7 @@ class Annotated:
     rows: Floats
     beats: npt.NDArray[np.float64]
     symbols: npt.NDArray[np.str_]
+    doubted: npt.NDArray[np.float64] = field(default_factory=lambda: NO_BEATS)
 
     @classmethod
     def of(
@@ -230,6 +243,7 @@ class Annotated:
         fs: float,
         beats: npt.NDArray[np.int64] | None = None,
         symbols: tuple[str, ...] = (),
+        doubted: npt.NDArray[np.float64] = NO_BEATS,
     ) -> "Annotated":
         """From a recording's own annotations.
 
@@ -251,12 +265,13 @@ class Annotated:
             np.array([known[name] for name in names], np.float32).reshape(-1, len(RHYTHMS)),
             np.empty(0) if beats is None else np.asarray(beats) / fs,
             np.array(symbols, dtype="U1"),
+            doubted,
         )
 
     def moved(self, start_s: float, pace: float) -> "Annotated":
         """The same in a time of which second t is ``start_s + t · pace`` of this one."""
-        onset, offset, beats = ((each - start_s) / pace for each in (self.onset, self.offset, self.beats))
-        return replace(self, onset=onset, offset=offset, beats=beats)
+        names = ("onset", "offset", "beats", "doubted")
+        return replace(self, **{name: (getattr(self, name) - start_s) / pace for name in names})
 
     def window(self, end_s: float) -> Truth:
         """The window that ends at ``end_s``."""
@@ -268,12 +283,22 @@ class Annotated:
         seconds = np.full((SECONDS, len(RHYTHMS)), UNKNOWN, np.float32)
         seconds[covered @ (rows == 0) > 0.5] = 0
         seconds[covered @ (rows == 1) > 0.5] = 1
+        if self.doubted[slice(*np.searchsorted(self.doubted, (first, end_s)))].size:  # intervals are wrong all around
+            return nothing_known()
+        if self.dataset == "vitaldb_arrdb_rr" and self._steady(first, end_s):
+            both = np.ix_((seconds[:, AF] == 1), (AF, FLUTTER))
+            seconds[both] = UNKNOWN
+            rows = np.where(rows[:, [AF]] == 1, np.array([UNKNOWN, UNKNOWN, 0, 0, 0], np.float32), rows)
 
         rhythm = np.full(len(RHYTHMS), UNKNOWN, np.float32)
         nowhere = (seconds == 0).all(axis=0) & ~(rows != 0).any(axis=0)  # not even for a few beats
         rhythm[nowhere] = 0
         rhythm[(seconds == 1).any(axis=0)] = 1
         return Truth(seconds, rhythm, self._findings(first, end_s, rhythm))
+
+    def _steady(self, first: float, end_s: float) -> bool:
+        rr = np.diff(self.beats[slice(*np.searchsorted(self.beats, (first, end_s)))])
+        return len(rr) < LEAST_BEATS or bool(np.std(rr) < STEADY * np.mean(rr))
 
     def _findings(self, first: float, end_s: float, rhythm: Floats) -> Floats:
         findings = np.full(len(FINDINGS), UNKNOWN, np.float32)
@@ -299,6 +324,29 @@ class Annotated:
 
 def _beyond(excess_bpm: float) -> float:
     return UNKNOWN if abs(excess_bpm) < MARGIN_BPM else float(excess_bpm > 0)
+
+
+def nothing_known() -> Truth:
+    """A window of which the database says nothing."""
+    seconds = np.full((SECONDS, len(RHYTHMS)), UNKNOWN, np.float32)
+    return Truth(seconds, _ALL_UNKNOWN.copy(), np.full(len(FINDINGS), UNKNOWN, np.float32))
+
+
+def doubted_beats(path: Path) -> npt.NDArray[np.float64]:
+    """Seconds from the first beat to each beat of a VitalDB table that is flagged as of bad signal quality.
+
+    Raises:
+        ValueError: the table has no such column, or a flag is neither True nor False; quotes it.
+    """
+    flags, times = [], []
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        for row in csv.DictReader(file):
+            flag = row.get("bad_signal_quality")
+            if flag not in ("True", "False"):
+                raise ValueError(f"{path}: expected True or False as bad_signal_quality, got {flag!r}")
+            flags.append(flag == "True")
+            times.append(float(row["time_second"]))
+    return (np.array(times) - times[0])[np.array(flags, np.bool_)] if times else NO_BEATS
 
 
 def free_of_af(sinus: bool) -> Truth:

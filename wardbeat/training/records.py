@@ -5,16 +5,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ecg.beats import BeatDetector
 from ecg.leads import LEADS, N_LEADS
-from ecg.quality import LeadQuality, LeadState
+from ecg.quality import LeadQuality, LeadState, QualityMark, usable
 from ecg.recording import Recording
 from models.extractor import Extractor, RhythmMemory
 from models.inputs import CONTEXT_WINDOWS, SECONDS, NetworkInput
+from models.judge import USABLE_SHARE
 from models.minirocket_parameters import MiniRocketParameters
 from stream.offline import CHUNK_S, uv_per_bit
 from wardbeat.training.labels import RARE
@@ -48,6 +50,7 @@ class Plan:
         rare_copies: of records with AF, flutter or another rare rhythm or noise.
         beats_only: there is no waveform.
         change_every_s: seconds between windows near a change of rhythm; None = as elsewhere.
+        most: windows of a record at most, evenly spread; None = all.
     """
 
     told: Told
@@ -56,6 +59,7 @@ class Plan:
     rare_copies: int = 2
     beats_only: bool = False
     change_every_s: float | None = None
+    most: int | None = None
 
 
 PLANS: dict[str, Plan] = {
@@ -75,7 +79,7 @@ PLANS: dict[str, Plan] = {
     "synthetic": Plan(Told.ANNOTATIONS, copies=0, rare_copies=0),
     "afdb_rr": Plan(Told.ANNOTATIONS, every_s=60, beats_only=True, change_every_s=10),
     "ltafdb_rr": Plan(Told.ANNOTATIONS, every_s=60, beats_only=True, change_every_s=10),
-    "vitaldb_arrdb_rr": Plan(Told.ANNOTATIONS, every_s=20, beats_only=True),
+    "vitaldb_arrdb_rr": Plan(Told.ANNOTATIONS, every_s=20, beats_only=True, most=40),
     "nsrdb_rr": Plan(Told.SINUS, every_s=300, beats_only=True),
 }
 
@@ -154,10 +158,16 @@ def through(recording: Recording, leads: tuple[str, ...]) -> Recording:
     return replace(recording, leads=leads, microvolts=recording.microvolts[rows])
 
 
-def windows(
-    recording: Recording, minirocket: MiniRocketParameters, every_s: float = HOP_S
-) -> Iterator[tuple[int, NetworkInput]]:
-    """(end at 500 Hz, input) of each window as the ward sees it live, with the beats that it knows by then.
+class Drawn(NamedTuple):
+    """A window of a recording: its end at 500 Hz, and whether the ward would judge it at all."""
+
+    end: int
+    input: NetworkInput
+    usable: bool
+
+
+def windows(recording: Recording, minirocket: MiniRocketParameters, every_s: float = HOP_S) -> Iterator[Drawn]:
+    """Each window as the ward sees it live, with the beats that it knows by then.
 
     Where windows are wanted more rarely than each 10 s, those between are drawn for the context alone.
     """
@@ -165,6 +175,8 @@ def windows(
     step, every = round(step_s * ANALYSIS_FS), round(every_s * ANALYSIS_FS)
     first = SECONDS * ANALYSIS_FS
     assembler, detector, extractor = Assembler(hop_s=HOP_S), BeatDetector(), Extractor(minirocket, step_s)
+    quality = LeadQuality()
+    marks: list[QualityMark] = []
     beats: Beats = np.empty(0, np.int64)
     for chunk in recording.chunks("bed", seconds=CHUNK_S, uv_per_bit=_uv_per_bit(recording)):
         for item in assembler.push(chunk):
@@ -175,10 +187,12 @@ def windows(
             found = detector.push(item.microvolts, item.mask).sample
             beats = np.concatenate([beats[beats > item.end - MEMORY], found])
             extractor.push(item.microvolts, item.mask)
+            marks = [mark for mark in marks if mark.at > item.end - first] + quality.push(item.microvolts, item.mask)
             if item.window is not None and (item.end - first) % step == 0:
                 drawn = extractor.extract(item.window, beats)
                 if (item.end - first) % every == 0:
-                    yield item.end, drawn
+                    inside = [usable(mark.states) for mark in marks if item.end - first < mark.at <= item.end]
+                    yield Drawn(item.end, drawn, sum(inside) >= USABLE_SHARE * max(1, len(inside)))
 
 
 def good_share(recording: Recording) -> dict[str, float]:
@@ -221,4 +235,6 @@ def beat_ends(plan: Plan, last_s: float, changes_s: npt.NDArray[np.float64]) -> 
         near = np.abs(grid[:, None] - SECONDS / 2 - changes_s).min(axis=1) <= CHANGE_S
         kept |= near & ((grid - SECONDS) % plan.change_every_s == 0)
     ends: npt.NDArray[np.int64] = np.rint(grid[kept] * ANALYSIS_FS).astype(np.int64)
+    if plan.most is not None and len(ends) > plan.most:
+        ends = ends[np.linspace(0, len(ends) - 1, plan.most).astype(np.intp)]
     return ends

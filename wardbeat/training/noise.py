@@ -1,0 +1,106 @@
+"""Real noise in excerpts of one level, and a signal with some of it at a wanted distance.
+
+It is the electrode motion that MIT-BIH's noise stress test adds to record 118 (taken from volunteers; its clean copy
+subtracted), and the bad leads of CinC 2011's unacceptable records. CinC 2017's noise is left alone: how much of it is
+called AF is measured with that database left out.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg.readers import read_recording
+from ecg.recording import Recording
+from wardbeat.training.records import good_share, records_of
+
+Floats = npt.NDArray[np.float32]
+
+NOISE_FS = 250  # Hz
+EXCERPT_S = 10
+SILENT_UV = 20.0  # RMS below which an electrode is at rest: a pressed or lifted one reaches hundreds
+STRESSED_FROM_S = 300  # of the stress test: until then it is clean
+STRESSED_TURN_S = 120  # then two minutes with noise, two without, and so on
+NOISE_BELOW = 0.25  # share of good half seconds below which a lead of an unacceptable record is nothing else
+MOST_EXCERPTS = 1500
+
+
+def noise_bank(data: Path) -> Floats:
+    """(k, 2500) float32 excerpts of 10 s at 250 Hz, each of RMS 1, in a fixed order.
+
+    Raises:
+        ValueError: the index lacks ``nstdb_118`` or ``cinc2011``; quotes it.
+        RecordError: a record cannot be read, or mitdb's 118 is not there.
+    """
+    found = []
+    clean = read_recording(data / "mitdb" / "118")
+    for record in records_of(data, "nstdb_118"):
+        found.append(excerpts(stressed(read_recording(data / record.path), clean), np.arange(len(clean.leads))))
+    for record in records_of(data, "cinc2011"):
+        if "UNACCEPTABLE" in record.labels:
+            recording = read_recording(data / record.path)
+            good = good_share(recording)
+            bad = [row for row, lead in enumerate(recording.leads) if good[lead] < NOISE_BELOW]
+            found.append(excerpts(recording, np.array(bad, np.intp)))
+    bank = np.concatenate(found)
+    return bank[np.random.default_rng(0).permutation(len(bank))[:MOST_EXCERPTS]]
+
+
+def stressed(noisy: Recording, clean: Recording) -> Recording:
+    """What the noise stress test has added to a record: the turns of 2 min with noise, from 5 min on, joined.
+
+    Raises:
+        ValueError: the two are not the same record; quotes what differs.
+    """
+    if (noisy.fs, noisy.leads) != (clean.fs, clean.leads):
+        raise ValueError(f"{noisy.name}: {noisy.leads} at {noisy.fs} Hz; its clean copy {clean.leads} at {clean.fs} Hz")
+    n = min(noisy.microvolts.shape[1], clean.microvolts.shape[1])
+    difference = noisy.microvolts[:, :n] - clean.microvolts[:, :n]
+    since_s = np.arange(n) / clean.fs - STRESSED_FROM_S
+    turn = (since_s >= 0) & (since_s // STRESSED_TURN_S % 2 == 0)
+    return Recording(noisy.name, clean.fs, clean.leads, np.ascontiguousarray(difference[:, turn]))
+
+
+def excerpts(recording: Recording, rows: npt.NDArray[np.intp]) -> Floats:
+    """(k, 2500) noise of RMS 1 from leads ``rows`` of a recording that holds nothing else, but for silent pieces."""
+    fs, n = recording.fs, EXCERPT_S * NOISE_FS
+    at = np.arange(n) * (fs / NOISE_FS)
+    found = []
+    for first in range(0, recording.microvolts.shape[1] - EXCERPT_S * fs + 1, EXCERPT_S * fs):
+        for row in rows:
+            piece = np.nan_to_num(recording.microvolts[row, first : first + EXCERPT_S * fs])
+            resampled = np.interp(at, np.arange(len(piece)), piece)
+            level = resampled - slow(resampled[None], NOISE_FS)[0]
+            rms = float(np.sqrt(np.mean(level**2)))
+            if rms > SILENT_UV:
+                found.append(level / rms)
+    return np.array(found, np.float32).reshape(-1, n)
+
+
+def slow(x: npt.NDArray[np.floating], fs: int) -> npt.NDArray[np.float64]:
+    """Mean of the second around each sample."""
+    half = fs // 2
+    total = np.cumsum(np.pad(np.nan_to_num(x).astype(np.float64), ((0, 0), (half + 1, half)), mode="edge"), axis=1)
+    return np.asarray((total[:, 2 * half + 1 :] - total[:, : -2 * half - 1]) / (2 * half + 1))
+
+
+def swing(x: Floats, fs: int) -> npt.NDArray[np.float64]:
+    """(leads,) RMS in µV of each lead without its baseline; that of all leads where one is silent."""
+    level = np.nan_to_num(x) - slow(x, fs)
+    low, high = np.percentile(level, [1, 99], axis=1)
+    rms = np.sqrt(np.mean(np.clip(level, low[:, None], high[:, None]) ** 2, axis=1))
+    return np.where(rms > 1.0, rms, max(float(rms.mean()), 1.0))
+
+
+def of_level(rms_uv: float, n: int, fs: int, bank: Floats, rng: np.random.Generator) -> Floats:
+    """(n,) float32 noise of ``rms_uv`` at ``fs`` from excerpts drawn one after another; none begins where it does."""
+    at = np.arange(EXCERPT_S * fs) * (NOISE_FS / fs)
+    out = np.empty(n, np.float32)
+    first = -int(rng.integers(len(at)))
+    while first < n:
+        chosen = bank[rng.integers(len(bank))]
+        resampled = np.interp(at, np.arange(len(chosen)), chosen) * rms_uv * rng.choice([-1, 1])
+        begin, end = max(first, 0), min(first + len(at), n)
+        out[begin:end] = resampled[begin - first : end - first]
+        first += len(at)
+    return out
