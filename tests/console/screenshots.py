@@ -58,6 +58,8 @@ def judge(ward: LiveWard, beds: list[str]) -> None:
     """The network's word on every bed but one, and a bed that has just gone into AF, not to be told from flutter."""
     for bed in beds:
         ward.set(bed, rhythm=rhythm_state("sinus"))
+    ward.set(beds[1], rhythm=rhythm_state(None, probabilities={}, prediction_set=(), evidence=(NOT_JUDGED,) * 60))
+    ward.set(beds[3], rhythm=rhythm_state("flutter"))
     ward.set(beds[6], rhythm=None)
     now = 1000.0 * int(time.time())
     ward.play(beds[0], "af", 112)

@@ -119,7 +119,11 @@ export class AlarmBanner {
     add("bed", bedLabel(alarm.bed));
     add("text", alarm.text);
     const reason = alarmReason(alarm);
-    if (reason) add("why", reason).title = reason;
+    if (reason) {
+      const words = document.createElement("span");
+      words.textContent = reason;
+      add("why", "").append(words);
+    }
     if (alarm.ended === null) {
       const when = add("when", `since ${clockText(alarm.since)}, `);
       const elapsed = document.createElement("span");

@@ -4,6 +4,7 @@ import { STRIP_S, drawEvidence } from "./evidence.js";
 import {
   NOTHING,
   burdenText,
+  capital,
   certaintyText,
   className,
   currentRhythm,
@@ -177,7 +178,7 @@ export class BedPanel {
         else if (live) this.running.push({ cell: duration, since: episode.onset_ms });
         row.dataset.confirmed = String(episode.confirmed);
         row.append(
-          element("td", "", className(episode.kind) + (episode.confirmed ? "" : "?")),
+          element("td", "", capital(className(episode.kind)) + (episode.confirmed ? "" : "?")),
           element("td", "number", momentText(episode.onset_ms, now)),
           element("td", lasts ? "" : "number", lasts && !live ? "not known" : end),
           duration,

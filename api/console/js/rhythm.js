@@ -45,8 +45,8 @@ export function className(name) {
   return NAME[name] ?? name.replaceAll("_", " ");
 }
 
-/** @param {string} text @returns {string} */
-function capital(text) {
+/** @param {string} text @returns {string} its first letter in capitals, for where it stands alone */
+export function capital(text) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
