@@ -68,6 +68,11 @@ class RhythmAlarms:
         return tuple(self._ledger.active.values())
 
     @property
+    def confirmed(self) -> bool:
+        """An alarm is active and no longer provisional."""
+        return self._memory.confirmed
+
+    @property
     def epoch(self) -> int | None:
         """Unix milliseconds of sample 0 of the epoch that is judged, None before one."""
         return self._memory.epoch

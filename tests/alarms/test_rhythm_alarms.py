@@ -44,6 +44,15 @@ def test_it_comes_in_time_at_any_hop(hop_s: float) -> None:
     assert events[0].onset == 0
 
 
+def test_confirmed_is_said_of_the_alarm_that_stands() -> None:
+    """An alarm that was updated may still be provisional: the phase of its latest event does not tell."""
+    alarms, said = RhythmAlarms(BED), []
+    alarms.start(EPOCH)
+    for each in stream(200, rhythm((50, 100))):
+        said += [(event.phase, alarms.confirmed) for event in alarms.observe(each, SINUS)]
+    assert said == [(Phase.START, False), (Phase.ESCALATE, True), (Phase.END, False)]
+
+
 def test_the_confirmation_can_wait_for_a_minute() -> None:
     """Some wards want 60 s."""
     events = play(RhythmAlarms(BED, EpisodeConfig(confirm_s=60)), stream(100, rhythm((0, 100))))
