@@ -7,8 +7,8 @@ import pytest
 
 from ecg.recording import Recording, Rhythm
 from ecg.synthetic import SyntheticPatient
-from wardbeat.training.augment import augmented, beats_seen, rng_of
-from wardbeat.training.noise import excerpts
+from wardbeat.training.augment import add_noise, augmented, beats_seen, rng_of
+from wardbeat.training.noise import excerpts, stressed, swing
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +97,41 @@ def test_noise_is_added_at_the_leads_own_level(recording, noise):
     added, added_ten = np.nanstd(one - plain), np.nanstd(ten - loud_plain)
     assert added > 1
     assert added_ten == pytest.approx(10 * added, rel=0.01)
+
+
+@pytest.mark.parametrize("snr_db", [0.0, 12.0, 24.0])
+def test_the_noise_is_as_loud_as_asked(recording, noise, snr_db):
+    """A robustness figure at so many dB is one of so many dB: ± 3 between leads, of which at least half have it."""
+    x = np.nan_to_num(recording.microvolts)
+    levels = swing(x, 250)
+    reached = []
+    for number in range(20):
+        noisy = x.copy()
+        add_noise(noisy, levels, noise, 250, snr_db, rng_of("made", number))
+        added = (noisy - x).std(axis=1)
+        assert (added > 0).any()
+        reached += list(20 * np.log10(levels[added > 0] / added[added > 0]))
+    assert min(reached) > snr_db - 3.3
+    assert max(reached) < snr_db + 3.3
+    assert np.mean(reached) == pytest.approx(snr_db, abs=0.8)
+    assert levels[1] == pytest.approx((x[1] - x[1].mean()).std(), rel=0.5)
+
+
+def test_what_the_stress_test_added():
+    """Its two-minute pauses hold no noise, and the ECG itself must not come back as noise."""
+    rng = np.random.default_rng(5)
+    n = 900 * 50
+    ecg, hiss = rng.normal(0, 200, (2, n)), np.zeros((2, n))
+    for first in (300, 540, 780):
+        hiss[:, first * 50 : (first + 120) * 50] = rng.normal(0, 400, (2, 120 * 50))
+    clean = Recording("118", 50, ("II", "V1"), ecg.astype(np.float32))
+    noisy = replace(clean, name="118e06", microvolts=(ecg + hiss).astype(np.float32))
+    found = stressed(noisy, clean)
+    assert found.seconds == 360
+    assert found.microvolts.std() == pytest.approx(400, rel=0.02)
+    assert np.corrcoef(found.microvolts[0], ecg[0, 300 * 50 : 660 * 50])[0, 1] == pytest.approx(0, abs=0.05)
+    with pytest.raises(ValueError, match="360 Hz"):
+        stressed(replace(noisy, fs=360), clean)
 
 
 def test_beats_as_a_detector_tells_them():

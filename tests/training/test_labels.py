@@ -5,7 +5,7 @@ import pytest
 
 from ecg.recording import Rhythm
 from models.classes import AF, FINDINGS, FLUTTER, NOISE, OTHER, SINUS
-from wardbeat.training.labels import Annotated, free_of_af, record_truth
+from wardbeat.training.labels import Annotated, doubted_beats, free_of_af, record_truth
 
 
 def of(truth, *names: str) -> list[float]:
@@ -52,6 +52,9 @@ def test_flutter_is_not_af():
 def test_atrial_tachycardia_and_pacing_are_other():
     """What is neither AF, flutter nor sinus rhythm must not be taught as one of them."""
     assert record_truth("chapman_ningbo", ["AT"]).rhythm.tolist() == [0, 0, 0, 1, 0]
+    both = record_truth("chapman_ningbo", ["AT", "ST"]).rhythm  # which of the seconds are sinus is not said
+    assert both[[AF, FLUTTER, OTHER]].tolist() == [0, 0, 1]
+    assert np.isnan(both[SINUS])
     paced = record_truth("ptbxl_native100", ["PACE"])
     assert paced.rhythm[OTHER] == 1
     assert of(paced, "paced") == [1]
@@ -127,16 +130,46 @@ def test_a_touch_of_af_is_unknown():
 
 
 def test_words_differ_between_databases():
-    """AFDB's and CPSC 2021's "N" is everything but AF; VitalDB does not part AF from flutter."""
+    """AFDB's and CPSC 2021's "N" is everything but AF."""
     sinus = Annotated.of("mitdb", [Rhythm("(N", 0, 2000)], 100).window(15.0)
     assert sinus.rhythm[SINUS] == 1
     for dataset in ("afdb_rr", "afpdb_p", "cpsc2021"):
         rhythm = Annotated.of(dataset, [Rhythm("(N", 0, 2000)], 100).window(15.0).rhythm
         assert rhythm[[AF, FLUTTER]].tolist() == [0, 0]
         assert np.isnan(rhythm[SINUS])
-    either = Annotated.of("vitaldb_arrdb_rr", [Rhythm("AFIB/AFL", 0, 2000)], 100).window(15.0).rhythm
-    assert np.isnan(either[[AF, FLUTTER]]).all()
-    assert either[[SINUS, OTHER, NOISE]].tolist() == [0, 0, 0]
+
+
+def test_vitaldb_has_one_word_for_af_and_flutter():
+    """It is learnt as AF unless its beats are steady, as flutter's with a fixed block are: then it may be either."""
+    rhythms = [Rhythm("N", 0, 1000), Rhythm("AFIB/AFL", 1000, 4000)]
+    uneven = np.cumsum(np.random.default_rng(1).uniform(50, 110, 60)).astype(np.int64)
+    truth = Annotated.of("vitaldb_arrdb_rr", rhythms, 100, uneven)
+    assert truth.window(30.0).rhythm[[AF, SINUS, OTHER, NOISE]].tolist() == [1, 0, 0, 0]
+    assert np.isnan(truth.window(30.0).rhythm[FLUTTER])
+    assert truth.window(15.0).seconds[:, AF].tolist() == [0] * 5 + [1] * 5
+    steady = Annotated.of("vitaldb_arrdb_rr", rhythms, 100, np.arange(0, 4000, 40))
+    either = steady.window(30.0)
+    assert np.isnan(either.rhythm[[AF, FLUTTER]]).all()
+    assert np.isnan(either.seconds[:, [AF, FLUTTER]]).all()
+    assert either.rhythm[[SINUS, OTHER, NOISE]].tolist() == [0, 0, 0]
+    assert steady.window(10.0).rhythm[AF] == 0  # before it, steady beats are sinus rhythm
+
+
+def test_vitaldbs_bad_beats_make_a_window_unknown(tmp_path):
+    """Intervals around a beat that could not be seen are wrong, and so is what they would teach."""
+    table = tmp_path / "beats.csv"
+    rows = "".join(f"{100 + k},N,N,{k == 30},\n" for k in range(60))
+    table.write_text("time_second,beat_type,rhythm_label,bad_signal_quality,note\n" + rows)
+    doubted = doubted_beats(table)
+    assert doubted.tolist() == [30.0]
+    truth = Annotated.of("vitaldb_arrdb_rr", [Rhythm("N", 0, 60)], 1, np.arange(60), doubted=doubted)
+    assert truth.window(30.0).known
+    assert not truth.window(35.0).known
+    assert truth.moved(10.0, 1.0).window(20.0).known
+    assert not truth.moved(10.0, 1.0).window(21.0).known
+    table.write_text("time_second,beat_type,rhythm_label,bad_signal_quality\n100,N,N,perhaps\n")
+    with pytest.raises(ValueError, match="'perhaps'"):
+        doubted_beats(table)
 
 
 def test_cpsc2021_before_the_first_note():
@@ -174,6 +207,26 @@ def test_annotations_move_with_an_augmented_copy():
     annotated = Annotated.of("mitdb", [Rhythm("(N", 0, 30), Rhythm("(AFIB", 30, 90)], 1).moved(5.0, 1.25)
     assert annotated.window(30.0).seconds[:, AF].tolist() == [1] * 10
     assert annotated.window(25.0).seconds[:, AF].tolist() == [0] * 5 + [1] * 5
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [("AFIB", AF), ("AFL", FLUTTER), ("N", SINUS), ("SBR", SINUS)]
+    + [(code, OTHER) for code in ("P", "B", "T", "VT", "SVTA", "NOD", "IVR", "BII", "VFL", "AB")],
+)
+def test_rhythm_codes_of_mitdb(code, name):
+    """Each code of MIT-BIH's tables is of one class, and none of the others."""
+    truth = Annotated.of("mitdb", [Rhythm(f"({code}", 0, 2000)], 100).window(15.0)
+    expected = [float(c == name) for c in range(5)]
+    assert truth.rhythm.tolist() == expected
+    assert truth.seconds.tolist() == [expected] * 10
+
+
+def test_preexcitation_is_not_af_and_no_more():
+    """ "(PREX" names a pathway, not what drives the heart."""
+    rhythm = Annotated.of("mitdb", [Rhythm("(PREX", 0, 2000)], 100).window(15.0).rhythm
+    assert rhythm[[AF, FLUTTER]].tolist() == [0, 0]
+    assert np.isnan(rhythm[[SINUS, OTHER]]).all()
 
 
 def test_records_free_of_af():

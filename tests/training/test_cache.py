@@ -1,0 +1,197 @@
+"""The cache: the ward's own windows, the truth beside them, and the same again when it is read."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from ecg.synthetic import SyntheticPatient
+from ecg.writer import write_record
+from models.classes import AF, SINUS
+from models.inputs import PPV_PER_LEAD, RATE, SAMPLES
+from models.minirocket_leads import fit_shared, shared_config
+from wardbeat.training import cache, patients
+from wardbeat.training.records import (
+    records_of,
+)
+from wardbeat.training.sampler import load
+
+INDEX = ("path", "dataset", "subject", "labels")
+
+
+def write_data(folder: Path, scripts: dict[str, tuple[str, str]]) -> Path:
+    """A data folder with ``ptbxl_z500`` records: name → (script, labels); returns the folder."""
+    rows = []
+    (folder / "ptbxl_z500").mkdir(parents=True)
+    for seed, (name, (script, labels)) in enumerate(scripts.items()):
+        write_record(SyntheticPatient(script, seed=seed).recording(name), folder / "ptbxl_z500" / name)
+        rows.append((f"ptbxl_z500/{name}", "ptbxl_z500", f"patient-{seed}", labels))
+    with (folder / "index.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([INDEX, *rows])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory) -> tuple[Path, Path]:
+    """(data, cache): a patient in sinus rhythm and one in AF; kernels and noise are there already."""
+    folder = tmp_path_factory.mktemp("training")
+    data = write_data(folder / "data", {"one": ("sinus 10s", "SR;NORM"), "two": ("af 10s", "AF;PVC")})
+    out = folder / "cache"
+    out.mkdir()
+    rng = np.random.default_rng(0)
+    steps = (rng.normal(size=(8, 12, SAMPLES)).cumsum(axis=2) * 3).clip(-303, 303).astype(np.int16)
+    kernels = fit_shared(steps, np.ones(steps.shape, np.bool_), shared_config(RATE, PPV_PER_LEAD, 3.0))
+    save_file(dict(kernels.arrays()), out / cache.MINIROCKET)
+    save_file({"noise": rng.normal(size=(5, 2500)).astype(np.float32)}, out / cache.NOISE_BANK)
+    return data, out
+
+
+def shared(cache_folder: Path, folder: Path) -> Path:
+    """A new cache folder with the kernels and the noise of another one."""
+    folder.mkdir()
+    for name in (cache.MINIROCKET, cache.NOISE_BANK):
+        shutil.copy(cache_folder / name, folder / name)
+    return folder
+
+
+def test_a_cache_is_read_as_it_was_built(prepared):
+    """Training sees each record through all sets of leads, with its own truth and subject."""
+    data, out = prepared
+    cache.build(data, out, ["ptbxl_z500"], workers=1)
+    held = load(out / "ptbxl_z500.npz")
+    assert set(held.record) == {"ptbxl_z500/one", "ptbxl_z500/two"}
+    assert set(held.subject) == {"patient-0", "patient-1"}
+    clean = ~held.augmented
+    assert sorted(held.leads_name[clean & (held.subject == "patient-1")]) == sorted(
+        ["12", "limb", "I+II+V1", "I", "II", "V1"]
+    )
+    assert held.end_s[clean].tolist() == [10.0] * clean.sum()
+    # two augmented copies of the rare record and one of the other, each through two sets of leads
+    assert (held.augmented & (held.subject == "patient-1")).sum() == 4
+    assert (held.augmented & (held.subject == "patient-0")).sum() == 2
+    af = held.subject == "patient-1"
+    assert held.rhythm_target[af][:, AF].tolist() == [1] * af.sum()
+    assert held.rhythm_target[~af][:, SINUS].tolist() == [1] * (~af).sum()
+    assert np.isnan(held.seconds_target[af]).all()
+    assert np.isfinite(held.seconds_target[~af]).all()
+    counts = np.diff(held.start)
+    assert set(counts[held.leads_name == "12"]) == {12}
+    assert set(counts[held.leads_name == "V1"]) == {1}
+    twelve = int(np.flatnonzero(held.leads_name == "12")[0])
+    batch = held.batch(np.array([twelve]))
+    assert batch.leads.all()
+    assert np.abs(batch.signal[0]).max(axis=1).min() > 20  # every lead's own scale
+    assert (batch.ppv > 0).any()
+
+
+def test_what_is_there_is_kept(prepared):
+    """A build that was cut off goes on with the next dataset, and a built one is not drawn again."""
+    data, out = prepared
+    cache.build(data, out, ["ptbxl_z500"], workers=1)
+    before = (out / "ptbxl_z500.npz").stat().st_mtime_ns
+    told: list[str] = []
+    (built,) = cache.build(data, out, ["ptbxl_z500"], workers=1, report=told.append)
+    assert (out / "ptbxl_z500.npz").stat().st_mtime_ns == before
+    assert built == cache.Built("ptbxl_z500", 0)
+    assert told == ["ptbxl_z500: is there"]
+    assert not list(out.glob("*.part"))
+
+
+def test_unknown_datasets_are_refused(prepared, tmp_path):
+    """A misspelt dataset must not leave half a cache behind."""
+    data, _ = prepared
+    with pytest.raises(ValueError, match="'ptbxl_z50'"):
+        cache.build(data, tmp_path / "new", ["ptbxl_z500", "ptbxl_z50"], workers=1)
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(ValueError, match="no record of dataset 'mitdb'"):
+        records_of(data, "mitdb")
+
+
+def test_each_minute_of_a_synthetic_patient_is_the_same_again():
+    """The patients are named by their number alone."""
+    (one, seen), (again, _) = patients.patient(3), patients.patient(3)
+    assert one.leads == seen
+    assert np.array_equal(one.microvolts, again.microvolts, equal_nan=True)
+    assert one.seconds >= 45
+
+
+@pytest.mark.parametrize("kind", patients.KINDS)
+def test_scripts_of_all_kinds_can_be_played(kind):
+    """Rates and blocks are drawn; none of them may be refused by the generator in the middle of a build."""
+    for seed in range(40):
+        SyntheticPatient(patients.script_of(kind, np.random.default_rng(seed)), seed=seed)
+
+
+def test_a_damaged_record_is_counted_and_told(prepared, tmp_path):
+    """One bad file must neither stop a build of hours nor vanish from its account."""
+    data = write_data(tmp_path / "data", {"good": ("sinus 10s", "SR"), "bad": ("sinus 10s", "SR")})
+    (data / "ptbxl_z500" / "bad.hea").write_text("nonsense")
+    out = shared(prepared[1], tmp_path / "out")
+    told: list[str] = []
+    (built,) = cache.build(data, out, ["ptbxl_z500"], workers=1, report=told.append)
+    assert [failure.record for failure in built.failures] == ["ptbxl_z500/bad"]
+    assert "bad" in built.failures[0].reason
+    assert any("ptbxl_z500/bad failed: RecordError" in line for line in told)
+    assert any("1 records failed" in line for line in told)
+    assert set(load(out / "ptbxl_z500.npz").record) == {"ptbxl_z500/good"}
+
+    (data / "ptbxl_z500" / "good.hea").write_text("nonsense")
+    (out / "ptbxl_z500.npz").unlink()
+    with pytest.raises(ValueError, match=r"no window of dataset 'ptbxl_z500'.*2 records failed"):
+        cache.build(data, out, ["ptbxl_z500"], workers=1, report=told.append)
+    assert not (out / "ptbxl_z500.npz").exists()
+
+
+def test_the_same_build_gives_the_same_bytes(prepared, tmp_path):
+    """A published run can be repeated: no copy depends on the worker, the hour or the process."""
+    data, out = prepared
+    again = shared(out, tmp_path / "again")
+    cache.build(data, out, ["ptbxl_z500"], workers=1)
+    cache.build(data, again, ["ptbxl_z500"], workers=2)
+    with np.load(out / "ptbxl_z500.npz") as one, np.load(again / "ptbxl_z500.npz") as two:
+        for name in one.files:
+            assert one[name].tobytes() == two[name].tobytes(), name
+
+
+def test_kernels_of_a_cache(prepared, tmp_path):
+    """The kernels that drew the windows are those that are shipped; a cache without them is no cache."""
+    kernels = cache.load_minirocket(prepared[1])
+    assert len(kernels.biases) == 12 * PPV_PER_LEAD
+    with pytest.raises(ValueError, match=r"no minirocket.safetensors"):
+        cache.load_minirocket(tmp_path)
+    (tmp_path / cache.MINIROCKET).write_bytes(b"nonsense")
+    with pytest.raises(ValueError, match="minirocket.safetensors"):
+        cache.load_minirocket(tmp_path)
+
+
+def test_kernels_are_fitted_on_usable_records(tmp_path):
+    """Biases come from ECGs: a record that is called unacceptable is not read at all."""
+    rows = [INDEX]
+    for seed, (dataset, label) in enumerate(
+        [("chapman_ningbo", "SR"), ("cpsc2018_extra", "PAC"), ("cinc2011", "ACCEPTABLE"), ("cinc2011", "UNACCEPTABLE")]
+    ):
+        path = f"{dataset}/{seed}"
+        rows.append((path, dataset, str(seed), label))
+        (tmp_path / dataset).mkdir(exist_ok=True)
+        if label != "UNACCEPTABLE":
+            write_record(SyntheticPatient("sinus 10s", seed=seed).recording(path), tmp_path / path)
+    with (tmp_path / "index.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    kernels = cache.fit_minirocket(tmp_path)
+    assert len(kernels.biases) == 12 * PPV_PER_LEAD
+    assert kernels.biases.tobytes() == cache.fit_minirocket(tmp_path).biases.tobytes()
+
+
+def test_the_command(prepared, capsys):
+    """What is asked wrongly is said with the value, and the status tells scripts."""
+    data, out = prepared
+    asked = ["--data", str(data), "--out", str(out)]
+    assert cache.main([*asked, "ptbxl_z5000"]) == 2
+    assert "'ptbxl_z5000'" in capsys.readouterr().err
+    assert cache.main([*asked, "--workers", "0", "ptbxl_z500"]) == 2
+    assert "workers is 0" in capsys.readouterr().err
+    assert cache.main([*asked, "--workers", "1", "ptbxl_z500"]) == 0
+    assert "ptbxl_z500" in capsys.readouterr().out
