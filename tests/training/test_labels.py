@@ -32,6 +32,15 @@ def test_sinus_rhythm_fills_its_seconds_unless_ectopy_breaks_it():
     assert np.isnan(ectopic.seconds[:, [SINUS, OTHER]]).all()
 
 
+def test_a_normal_ecg_is_no_rhythm():
+    """PTB-XL has six records labelled both normal and AF: none of their seconds is two rhythms at once."""
+    for labels in (["NORM", "AF"], ["SR", "AF"], ["NORM", "AFLT"]):
+        truth = record_truth("ptbxl_z500", labels)
+        seconds = truth.window(10.0, 10.0).seconds
+        assert not (seconds == 1).any()
+        assert truth.rhythm[SINUS] == ("SR" in labels)
+
+
 def test_silence_about_rhythm_is_no_sinus_rhythm():
     """CPSC 2018 names one finding a record: RBBB alone rules AF out, and tells nothing else of the rhythm."""
     truth = record_truth("cpsc2018", ["RBBB"])

@@ -106,7 +106,8 @@ class RecordTruth:
             absent = [c for c in _TOLD_BY_ABSENCE if self.rhythm[c] == 0]
             seconds[:, absent] = 0
         ectopic = np.any(self.findings[:2] == 1) or self.rhythm[OTHER] != 0
-        if self.rhythm[NOISE] == 1 or (self.rhythm[SINUS] == 1 and not ectopic and record_s <= SHORT_RECORD_S):
+        steady = self.rhythm[SINUS] == 1 and not self.rhythm[[AF, FLUTTER]].any() and not ectopic
+        if self.rhythm[NOISE] == 1 or (steady and record_s <= SHORT_RECORD_S):
             seconds[:] = self.rhythm
         starts = end_s - SECONDS + np.arange(SECONDS)
         seconds[starts + 0.5 > record_s] = UNKNOWN  # a short record's window is filled up with nothing
@@ -144,6 +145,8 @@ def record_truth(dataset: str, labels: Iterable[str]) -> RecordTruth:
     for c, words in ((AF, AF_WORDS), (FLUTTER, FLUTTER_WORDS), (SINUS, SINUS_WORDS), (OTHER, OTHER_WORDS)):
         rhythm[c] = 1 if names & words else 0
     rhythm[NOISE] = 0
+    if (rhythm[AF] == 1 or rhythm[FLUTTER] == 1) and not names & (SINUS_WORDS - {"NORM"}):
+        rhythm[SINUS] = 0  # PTB-XL's "NORM" is the whole ECG's, not a rhythm's: beside AF it means no other disease
     if not rhythm.any():  # only beats, conduction or ischaemia are named: AF and flutter would have been
         rhythm[[SINUS, OTHER]] = UNKNOWN
     elif rhythm[AF] == 1 and names & (GROUPED | PACED):  # those say what the ventricles do
