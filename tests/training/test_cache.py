@@ -3,10 +3,11 @@
 import csv
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from ecg.synthetic import SyntheticPatient
 from ecg.writer import write_record
@@ -14,9 +15,8 @@ from models.classes import AF, SINUS
 from models.inputs import PPV_PER_LEAD, RATE, SAMPLES
 from models.minirocket_leads import fit_shared, shared_config
 from wardbeat.training import cache, patients
-from wardbeat.training.records import (
-    records_of,
-)
+from wardbeat.training.drawing import Tools, joined, rows_of, stack
+from wardbeat.training.records import records_of
 from wardbeat.training.sampler import load
 
 INDEX = ("path", "dataset", "subject", "labels")
@@ -34,34 +34,45 @@ def write_data(folder: Path, scripts: dict[str, tuple[str, str]]) -> Path:
     return folder
 
 
+class Prepared(NamedTuple):
+    """A data folder, the cache built from it, and what was told on the way."""
+
+    data: Path
+    out: Path
+    built: cache.Built
+    told: list[str]
+
+
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory) -> tuple[Path, Path]:
-    """(data, cache): a patient in sinus rhythm and one in AF; kernels and noise are there already."""
+def prepared(tmp_path_factory) -> Prepared:
+    """A patient in sinus rhythm and one in AF; kernels and noise were there before."""
     folder = tmp_path_factory.mktemp("training")
     data = write_data(folder / "data", {"one": ("sinus 10s", "SR;NORM"), "two": ("af 10s", "AF;PVC")})
     out = folder / "cache"
     out.mkdir()
     rng = np.random.default_rng(0)
     steps = (rng.normal(size=(8, 12, SAMPLES)).cumsum(axis=2) * 3).clip(-303, 303).astype(np.int16)
-    kernels = fit_shared(steps, np.ones(steps.shape, np.bool_), shared_config(RATE, PPV_PER_LEAD, 3.0))
+    kernels = fit_shared(steps, np.ones(steps.shape, np.bool_), shared_config(RATE, PPV_PER_LEAD, 1.0))
     save_file(dict(kernels.arrays()), out / cache.MINIROCKET)
     save_file({"noise": rng.normal(size=(5, 2500)).astype(np.float32)}, out / cache.NOISE_BANK)
-    return data, out
+    told: list[str] = []
+    (built,) = cache.build(data, out, ["ptbxl_z500"], workers=2, report=told.append)
+    return Prepared(data, out, built, told)
 
 
-def shared(cache_folder: Path, folder: Path) -> Path:
-    """A new cache folder with the kernels and the noise of another one."""
+def shared(prepared: Prepared, folder: Path) -> Path:
+    """A new cache folder with the same kernels and noise."""
     folder.mkdir()
     for name in (cache.MINIROCKET, cache.NOISE_BANK):
-        shutil.copy(cache_folder / name, folder / name)
+        shutil.copy(prepared.out / name, folder / name)
     return folder
 
 
 def test_a_cache_is_read_as_it_was_built(prepared):
     """Training sees each record through all sets of leads, with its own truth and subject."""
-    data, out = prepared
-    cache.build(data, out, ["ptbxl_z500"], workers=1)
-    held = load(out / "ptbxl_z500.npz")
+    held = load(prepared.out / "ptbxl_z500.npz")
+    assert prepared.built == cache.Built("ptbxl_z500", len(held))
+    assert f"ptbxl_z500: {len(held)} windows" in prepared.told[-1]
     assert set(held.record) == {"ptbxl_z500/one", "ptbxl_z500/two"}
     assert set(held.subject) == {"patient-0", "patient-1"}
     clean = ~held.augmented
@@ -89,8 +100,7 @@ def test_a_cache_is_read_as_it_was_built(prepared):
 
 def test_what_is_there_is_kept(prepared):
     """A build that was cut off goes on with the next dataset, and a built one is not drawn again."""
-    data, out = prepared
-    cache.build(data, out, ["ptbxl_z500"], workers=1)
+    data, out = prepared.data, prepared.out
     before = (out / "ptbxl_z500.npz").stat().st_mtime_ns
     told: list[str] = []
     (built,) = cache.build(data, out, ["ptbxl_z500"], workers=1, report=told.append)
@@ -102,7 +112,7 @@ def test_what_is_there_is_kept(prepared):
 
 def test_unknown_datasets_are_refused(prepared, tmp_path):
     """A misspelt dataset must not leave half a cache behind."""
-    data, _ = prepared
+    data = prepared.data
     with pytest.raises(ValueError, match="'ptbxl_z50'"):
         cache.build(data, tmp_path / "new", ["ptbxl_z500", "ptbxl_z50"], workers=1)
     assert not (tmp_path / "new").exists()
@@ -121,49 +131,45 @@ def test_each_minute_of_a_synthetic_patient_is_the_same_again():
 @pytest.mark.parametrize("kind", patients.KINDS)
 def test_scripts_of_all_kinds_can_be_played(kind):
     """Rates and blocks are drawn; none of them may be refused by the generator in the middle of a build."""
-    for seed in range(40):
+    for seed in range(12):
         SyntheticPatient(patients.script_of(kind, np.random.default_rng(seed)), seed=seed)
 
 
 def test_a_damaged_record_is_counted_and_told(prepared, tmp_path):
-    """One bad file must neither stop a build of hours nor vanish from its account."""
+    """One bad file must neither stop a build of hours nor vanish from its account; nothing but bad ones is an error."""
     data = write_data(tmp_path / "data", {"good": ("sinus 10s", "SR"), "bad": ("sinus 10s", "SR")})
     (data / "ptbxl_z500" / "bad.hea").write_text("nonsense")
-    out = shared(prepared[1], tmp_path / "out")
+    with (data / "index.csv").open("a") as file:
+        file.write("ptbxl_z500/bad,mitdb,one,N\nptbxl_z500/none,mitdb,two,N\n")
+    out = shared(prepared, tmp_path / "out")
     told: list[str] = []
-    (built,) = cache.build(data, out, ["ptbxl_z500"], workers=1, report=told.append)
-    assert [failure.record for failure in built.failures] == ["ptbxl_z500/bad"]
-    assert "bad" in built.failures[0].reason
+    with pytest.raises(ValueError, match=r"no window of dataset 'mitdb'.*2 records failed, the first: RecordError"):
+        cache.build(data, out, ["ptbxl_z500", "mitdb"], workers=1, report=told.append)
+    assert not (out / "mitdb.npz").exists()
     assert any("ptbxl_z500/bad failed: RecordError" in line for line in told)
     assert any("1 records failed" in line for line in told)
     assert set(load(out / "ptbxl_z500.npz").record) == {"ptbxl_z500/good"}
 
-    (data / "ptbxl_z500" / "good.hea").write_text("nonsense")
-    (out / "ptbxl_z500.npz").unlink()
-    with pytest.raises(ValueError, match=r"no window of dataset 'ptbxl_z500'.*2 records failed"):
-        cache.build(data, out, ["ptbxl_z500"], workers=1, report=told.append)
-    assert not (out / "ptbxl_z500.npz").exists()
 
-
-def test_the_same_build_gives_the_same_bytes(prepared, tmp_path):
+def test_the_same_build_gives_the_same_bytes(prepared):
     """A published run can be repeated: no copy depends on the worker, the hour or the process."""
-    data, out = prepared
-    again = shared(out, tmp_path / "again")
-    cache.build(data, out, ["ptbxl_z500"], workers=1)
-    cache.build(data, again, ["ptbxl_z500"], workers=2)
-    with np.load(out / "ptbxl_z500.npz") as one, np.load(again / "ptbxl_z500.npz") as two:
-        for name in one.files:
-            assert one[name].tobytes() == two[name].tobytes(), name
+    data, out = prepared.data, prepared.out
+    tools = Tools(data, cache.load_minirocket(out), load_file(out / cache.NOISE_BANK)["noise"])
+    here = joined([stack(rows_of(record, tools)) for record in records_of(data, "ptbxl_z500")])
+    with np.load(out / "ptbxl_z500.npz") as built:  # by two other processes
+        assert set(built.files) == set(here)
+        for name, array in here.items():
+            assert built[name].tobytes() == array.tobytes(), name
 
 
 def test_kernels_of_a_cache(prepared, tmp_path):
     """The kernels that drew the windows are those that are shipped; a cache without them is no cache."""
-    kernels = cache.load_minirocket(prepared[1])
+    kernels = cache.load_minirocket(prepared.out)
     assert len(kernels.biases) == 12 * PPV_PER_LEAD
-    with pytest.raises(ValueError, match=r"no minirocket.safetensors"):
+    with pytest.raises(ValueError, match=r"no minirocket\.safetensors"):
         cache.load_minirocket(tmp_path)
     (tmp_path / cache.MINIROCKET).write_bytes(b"nonsense")
-    with pytest.raises(ValueError, match="minirocket.safetensors"):
+    with pytest.raises(ValueError, match=r"minirocket\.safetensors"):
         cache.load_minirocket(tmp_path)
 
 
@@ -182,12 +188,12 @@ def test_kernels_are_fitted_on_usable_records(tmp_path):
         csv.writer(file).writerows(rows)
     kernels = cache.fit_minirocket(tmp_path)
     assert len(kernels.biases) == 12 * PPV_PER_LEAD
-    assert kernels.biases.tobytes() == cache.fit_minirocket(tmp_path).biases.tobytes()
+    assert len(np.unique(kernels.biases)) > PPV_PER_LEAD / 4  # of a moving signal
 
 
 def test_the_command(prepared, capsys):
     """What is asked wrongly is said with the value, and the status tells scripts."""
-    data, out = prepared
+    data, out = prepared.data, prepared.out
     asked = ["--data", str(data), "--out", str(out)]
     assert cache.main([*asked, "ptbxl_z5000"]) == 2
     assert "'ptbxl_z5000'" in capsys.readouterr().err

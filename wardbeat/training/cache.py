@@ -77,6 +77,18 @@ def _draw(record: Record) -> Arrays | Failure | None:
     return stack(rows) if rows else None
 
 
+@contextmanager
+def _drawing(tools: Tools, workers: int) -> Iterator[Callable[[list[Record]], Iterator[Arrays | Failure | None]]]:
+    """What draws records one after another, in the order given; one worker is this process itself."""
+    if workers == 1:
+        _prepare(tools)
+        yield lambda records: map(_draw, records)
+        return
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    with multiprocessing.get_context("spawn").Pool(workers, _prepare, (tools,)) as pool:
+        yield lambda records: pool.imap(_draw, records)
+
+
 # ---- kernels and files
 
 
@@ -180,14 +192,12 @@ def build(
         report(f"{each.dataset}: is there")
     if not missing:
         return tuple(built)
-    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(workers, _prepare, (Tools(data, kernels, noise),)) as pool:
+    with _drawing(Tools(data, kernels, noise), workers) as drawn:
         for name in missing:
             begun = time.perf_counter()
             parts: list[Arrays] = []
             failures: list[Failure] = []
-            for k, part in enumerate(pool.imap(_draw, jobs[name]), start=1):
+            for k, part in enumerate(drawn(jobs[name]), start=1):
                 if isinstance(part, Failure):
                     failures.append(part)
                 elif part is not None:
