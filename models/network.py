@@ -33,12 +33,12 @@ from models.inputs import (
     SECONDS,
     TOKENS_PER_S,
 )
+from models.mamba import FusedMamba2, Mamba2, RMSNorm, kernel_mamba2
 from models.network_config import NetworkConfig
 
 SIGNAL_UNIT = 100  # of the input, which counts hundredths of the lead's slow amplitude
 RR_SPANS = N_RR // N_RR_SPAN
 FARTHEST = 5.0  # scales from the center: beyond it a feature says no more
-EPS = 1e-5  # of RMSNorm, as in mamba_ssm
 
 
 class Output(NamedTuple):
@@ -76,18 +76,6 @@ def tensors(batch: Batch, device: torch.device | str = "cpu") -> dict[str, Tenso
         "context_age_s": batch.context_age_s,
     }
     return {name: torch.from_numpy(np.ascontiguousarray(array)).to(device) for name, array in arrays.items()}
-
-
-class RMSNorm(nn.Module):
-    """x / rms(x) · weight (Zhang & Sennrich 2019)."""
-
-    def __init__(self, d: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(d))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(…, d) -> (…, d)."""
-        return F.rms_norm(x, self.weight.shape, self.weight, EPS)
 
 
 class Standard(nn.Module):
@@ -150,91 +138,12 @@ class Tokenizer(nn.Module):
         return torch.where(some, tokens, self.none), share.transpose(1, 2)
 
 
-def segment_sums(a: Tensor) -> Tensor:
-    """(…, l) -> (…, l, s): a[s+1] + … + a[l], and −∞ above the diagonal, where s > l."""
-    sums = a.cumsum(-1)
-    below = torch.ones(a.shape[-1], a.shape[-1], dtype=torch.bool, device=a.device).tril()
-    return (sums[..., :, None] - sums[..., None, :]).masked_fill(~below, -torch.inf)
-
-
-def scan(x: Tensor, a: Tensor, B: Tensor, C: Tensor, chunk: int) -> Tensor:
-    """The state-space recurrence, chunk by chunk: quadratic within one, by its states from one to the next.
-
-    state_t = exp(a_t) · state_{t−1} + x_t ⊗ B_t and y_t = C_t · state_t (arXiv 2405.21060, listing 1).
-
-    Args: x (b, t, h, p) times its step already, a (b, t, h), B and C (b, t, m). Returns: y (b, t, h, p).
-    """
-    b, t, h, p = x.shape
-    m = B.shape[-1]
-    c = t // chunk
-    x = x.view(b, c, chunk, h, p).transpose(2, 3)  # (b, c, h, l, p)
-    a = a.view(b, c, chunk, h).transpose(2, 3)  # (b, c, h, l)
-    B, C = B.reshape(b, c, 1, chunk, m), C.reshape(b, c, 1, chunk, m)
-    sums = a.cumsum(-1)  # (b, c, h, l)
-    within = (C @ B.transpose(-1, -2)) * segment_sums(a).exp()  # (b, c, h, l, s)
-    y = within @ x  # (b, c, h, l, p)
-    to_end = (sums[..., -1:] - sums).exp().unsqueeze(-1)  # (b, c, h, l, 1)
-    added = B.transpose(-1, -2) @ (x * to_end)  # (b, c, h, m, p), what each chunk adds to the state
-    between = segment_sums(F.pad(sums[..., -1].transpose(1, 2), (1, 0))).exp()[..., :-1, 1:]  # (b, h, c, c)
-    states = between @ added.transpose(1, 2).reshape(b, h, c, m * p)  # (b, h, c, m p), before each chunk
-    states = states.view(b, h, c, m, p).transpose(1, 2)  # (b, c, h, m, p)
-    y = y + (C @ states) * sums.exp().unsqueeze(-1)  # (b, c, h, l, p)
-    return y.transpose(2, 3).reshape(b, t, h, p)
-
-
-class Mamba2(nn.Module):
-    """Mamba-2 in the names and shapes of mamba_ssm.Mamba2: one group, gated RMSNorm after the scan."""
-
-    def __init__(self, config: NetworkConfig) -> None:
-        super().__init__()
-        self.config = config
-        inner, h = config.d_inner, config.mamba_heads
-        channels = inner + 2 * config.d_state
-        self.in_proj = nn.Linear(config.d, inner + channels + h, bias=False)
-        self.conv1d = nn.Conv1d(channels, channels, config.d_conv, groups=channels, padding=config.d_conv - 1)
-        step = torch.exp(torch.rand(h) * (np.log(0.1) - np.log(0.001)) + np.log(0.001))  # 1 … 100 ms, as in mamba_ssm
-        self.dt_bias = nn.Parameter(step + torch.log(-torch.expm1(-step)))  # the inverse of softplus
-        self.A_log = nn.Parameter(torch.empty(h).uniform_(1, 16).log())
-        self.D = nn.Parameter(torch.ones(h))
-        self.norm = RMSNorm(inner)
-        self.out_proj = nn.Linear(inner, config.d, bias=False)
-
-    def forward(self, u: Tensor) -> Tensor:
-        """(b, t, d) -> (b, t, d), causal."""
-        b, t, _ = u.shape
-        inner, m, h = self.config.d_inner, self.config.d_state, self.config.mamba_heads
-        z, xBC, dt = torch.split(self.in_proj(u), [inner, inner + 2 * m, h], -1)
-        xBC = self.conv1d(xBC.transpose(1, 2))[..., :t].transpose(1, 2).contiguous()  # (b, t, inner + 2 m)
-        xBC = F.silu(xBC)
-        x, B, C = torch.split(xBC, [inner, m, m], -1)
-        x = x.reshape(b, t, h, inner // h)  # (b, t, h, p)
-        dt = F.softplus(dt + self.dt_bias)  # (b, t, h)
-        y = scan(x * dt.unsqueeze(-1), -dt * self.A_log.exp(), B, C, self.config.chunk)  # (b, t, h, p)
-        y = (y + x * self.D[:, None]).reshape(b, t, inner)
-        out: Tensor = self.out_proj(self.norm(y * F.silu(z)))
-        return out
-
-
-def kernel_mamba2(config: NetworkConfig) -> nn.Module:
-    """The same module on the CUDA kernels of mamba_ssm."""
-    from mamba_ssm import Mamba2 as Kernels
-
-    module: nn.Module = Kernels(
-        d_model=config.d,
-        d_state=config.d_state,
-        d_conv=config.d_conv,
-        expand=config.expand,
-        headdim=config.headdim,
-    )
-    return module
-
-
 class MambaBlock(nn.Module):
     """x + forwards(norm(x)) and, unless causal, + backwards(norm(x))."""
 
     def __init__(self, config: NetworkConfig, kernels: str) -> None:
         super().__init__()
-        make = {"torch": Mamba2, "mamba_ssm": kernel_mamba2}[kernels]
+        make = {"torch": Mamba2, "fused": FusedMamba2, "mamba_ssm": kernel_mamba2}[kernels]
         self.norm = RMSNorm(config.d)
         self.fwd = make(config)
         self.bwd = make(config) if config.time == "bimamba" else None
@@ -359,7 +268,7 @@ class Network(nn.Module):
     """From the tensors of a batch to probabilities by second and by window."""
 
     def __init__(self, config: NetworkConfig, kernels: str = "torch") -> None:
-        """``kernels``: "torch", or "mamba_ssm" for its CUDA kernels on the same state dict."""
+        """``kernels``, all on the same state dict: "torch"; "fused" trains faster on a CPU; "mamba_ssm" is for CUDA."""
         super().__init__()
         self.config = config
         d = config.d

@@ -9,7 +9,8 @@ import torch
 from models.batch import Batch
 from models.classes import RHYTHMS
 from models.inputs import SECONDS, TOKENS
-from models.network import Mamba2, Network, Output, parameter_count, scan, tensors
+from models.mamba import Mamba2, scan
+from models.network import Network, Output, parameter_count, tensors
 from models.network_config import NetworkConfig
 from tests.models.network_inputs import random_batch
 
@@ -170,6 +171,36 @@ def test_each_ablation_is_trained_whole(switch: dict[str, object]) -> None:
     for name in (name for key in switch for name in removed.get(key, ())):
         getattr(batch, name)[...] = 1
     torch.testing.assert_close(said(network, batch).logits, out.logits.detach(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_fused_kernels_train_the_same_network(network: Network, threads: int) -> None:
+    """The hand-written gradient is that of torch, for every weight and for what stands before, however it is split."""
+    fused = Network(CONFIG, kernels="fused")
+    fused.load_state_dict(network.state_dict())
+    some, before = random_batch(3, seed=8), torch.get_num_threads()
+    some.leads[1] = False
+    batch = tensors(some)
+    gradients = []
+    try:
+        torch.set_num_threads(threads)
+        for each in (network, fused):
+            each.zero_grad()
+            out = each(batch)
+            (out.pooled_log.mean() + out.seconds.square().sum()).backward()
+            gradients.append({name: parameter.grad for name, parameter in each.named_parameters()})
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(out.logits, network(batch).logits, rtol=1e-4, atol=1e-5)
+    for name, expected in gradients[0].items():
+        if name != "tokenizer.score.bias":  # shifts all scores alike: its gradient is 0 but for rounding
+            assert float((gradients[1][name] - expected).norm() / expected.norm()) < 1e-4, name
+
+
+def test_the_fused_kernels_refuse_other_sizes() -> None:
+    """They would read beyond an array's end."""
+    with pytest.raises(ValueError, match="d_state is 16: the fused kernels are compiled for 32"):
+        Network(replace(CONFIG, d_state=16), kernels="fused")
 
 
 @pytest.mark.parametrize(("time", "sees_the_future"), [("bimamba", True), ("mamba", False)])
