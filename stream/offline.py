@@ -1,29 +1,54 @@
 """The same core over a recording in memory: what the live ward would say of it."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from alarms.alarm import AlarmEvent
+from alarms.episodes import Burden, Episode
 from alarms.observation import Observation
+from alarms.rhythm_alarms import RhythmAlarms
 from alarms.rules import Rules
 from ecg.leads import N_LEADS
 from ecg.quality import MARK, LeadState, QualityMark
 from ecg.rate import heart_rate_bpm
 from ecg.recording import Recording
+from models.extractor import RhythmMemory
 from models.finding import NO_MODEL, Finding
+from models.rhythm_network import RhythmNetwork
 from stream.bed import Bed, BedConfig, Step
+from stream.rhythm_watch import with_judgement
 from windowing.spans import ANALYSIS_FS, BLOCK
 
 CHUNK_S = 2.0  # larger than a monitor's chunks: results do not depend on it, the cost does
 WINDOW_S = 10.0
+RHYTHM_S = 60  # of beats that a window is judged by
+BATCH = 64  # windows of beats alone that are judged together: nobody waits for them, and it takes a fifth of the time
+
+LEAST_BEATS = 3  # in a window of beats alone: with fewer, nobody found them, and there is no rhythm to judge
+
+Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """What the core said of one recording; sample indices at 500 Hz."""
+    """What the core said of one recording; sample indices at 500 Hz.
+
+    Attributes:
+        record: its name.
+        fs: Hz of the record.
+        leads: judged by; none where beats alone were.
+        seconds: its length.
+        beats: R peaks.
+        findings: one a window.
+        alarms: in the order of the log.
+        episodes: of AF and flutter, by the burden's reading; all have ended. Empty without a network.
+        burden: AF of the latest 24 hours; None without a network.
+    """
 
     record: str
     fs: int
@@ -32,6 +57,8 @@ class Analysis:
     beats: list[int]
     findings: list[Finding]
     alarms: list[AlarmEvent]
+    episodes: tuple[Episode, ...] = ()
+    burden: Burden | None = None
 
     def as_json(self) -> bytes:
         """One JSON line: beats at the record's own rate, all times in seconds."""
@@ -56,7 +83,16 @@ class Analysis:
                     }
                     for finding in self.findings
                 ],
-                "episodes": [],
+                "episodes": [
+                    {
+                        "kind": episode.kind,
+                        "onset_s": episode.onset / ANALYSIS_FS,
+                        "offset_s": None if episode.offset is None else episode.offset / ANALYSIS_FS,
+                        "confirmed": episode.confirmed,
+                    }
+                    for episode in self.episodes
+                ],
+                "burden": self.burden and {**msgspec.structs.asdict(self.burden), "share": self.burden.share},
                 "alarms": [
                     {
                         "id": event.id,
@@ -77,71 +113,141 @@ def analyze_recording(recording: Recording, config: BedConfig, *, bed: str = "of
     """Run the ward core over the signals of ``recording``. ``config.waves`` should be off: nobody looks."""
     ward = Bed(bed, config)
     total = Step()
+    episodes: list[Episode] = []
     for chunk in recording.chunks(bed, epoch=epoch, seconds=CHUNK_S, uv_per_bit=uv_per_bit(recording)):
         step = ward.push(chunk)
         total.beats += step.beats
         total.findings += step.findings
         total.alarms += step.alarms
+        if ward.rhythm:
+            episodes += _newly_ended(ward.rhythm.episodes, episodes)
     return Analysis(
-        recording.name, recording.fs, recording.leads, recording.seconds, total.beats, total.findings, total.alarms
+        recording.name,
+        recording.fs,
+        recording.leads,
+        recording.seconds,
+        total.beats,
+        total.findings,
+        total.alarms,
+        tuple(episodes),
+        ward.rhythm.burden if ward.rhythm else None,
     )
 
 
-def analyze_beats(
-    name: str, beats: npt.NDArray[np.int64], fs: float, config: BedConfig, *, bed: str = "offline"
-) -> Analysis:
+def analyze_beats(name: str, beats: Indices, fs: float, config: BedConfig, *, bed: str = "offline") -> Analysis:
     """Judge by beats that are known already, without a waveform, up to the last one: nobody knows what came after it.
 
     Args:
         name: of the record.
         beats: (b,) R peaks, sample indices at ``fs``, ascending.
         fs: Hz, any positive rate: nothing is resampled.
-        config: hop and limits.
+        config: hop, limits and network.
         bed: the bed's id in findings and alarms.
     """
     at_500 = np.rint(np.asarray(beats) * (ANALYSIS_FS / fs)).astype(np.int64)
-    hop = round(config.hop_s * ANALYSIS_FS)
-    window = round(WINDOW_S * ANALYSIS_FS)
-    end = max(window, int(at_500.max(initial=0)))
+    watch = _BeatWatch(bed, config.network) if config.network else None
     rules = Rules(bed, config.limits)
     rules.start(0)
-    good = (LeadState.GOOD,) * N_LEADS
     findings: list[Finding] = []
     alarms: list[AlarmEvent] = []
+    episodes: list[Episode] = []
+    end = max(round(WINDOW_S * ANALYSIS_FS), int(at_500.max(initial=0)))
+    stop = 0
+    hops = _hops(at_500, end, config.hop_s, bed)
+    while batch := list(islice(hops, BATCH)):
+        drawn = [finding for _, finding in batch if finding]
+        judged, told = watch.judge(drawn, at_500) if watch else (drawn, [])
+        findings += judged
+        by_network = iter(told)
+        for observation, finding in batch:
+            stop = observation.end
+            alarms += rules.observe(observation)
+            if finding:
+                alarms += next(by_network, [])
+        if watch:
+            episodes += _newly_ended(watch.alarms.episodes, episodes)
+    sent_at = stop * 1000 / ANALYSIS_FS
+    alarms += rules.finish(stop, sent_at)
+    if watch:
+        alarms += watch.alarms.finish(stop, sent_at, _latest(at_500, stop))
+        episodes += _newly_ended(watch.alarms.episodes, episodes)
+    return Analysis(
+        name,
+        round(fs),
+        (),
+        end / ANALYSIS_FS,
+        at_500.tolist(),
+        findings,
+        alarms,
+        tuple(episodes),
+        watch.alarms.burden_24h if watch else None,
+    )
+
+
+class _BeatWatch:
+    """``stream.rhythm_watch`` where beats alone are known, a batch of windows at a time."""
+
+    def __init__(self, bed: str, network: RhythmNetwork) -> None:
+        self._network, self._memory = network, RhythmMemory()
+        self.alarms = RhythmAlarms(bed)
+        self.alarms.start(0)
+
+    def judge(self, findings: list[Finding], at_500: Indices) -> tuple[list[Finding], list[list[AlarmEvent]]]:
+        """The findings with the network's word, and the alarms drawn from each."""
+        known = [_latest(at_500, finding.end) for finding in findings]
+        inputs = [self._memory.extract(beats, finding.end) for beats, finding in zip(known, findings, strict=True)]
+        usable = [i for i, finding in enumerate(findings) if finding.usable]
+        judged = list(findings)
+        if usable:
+            judgements = self._network.judge_all([inputs[i] for i in usable])
+            for i, judgement in zip(usable, judgements, strict=True):
+                judged[i] = with_judgement(findings[i], judgement, self._network.name)
+        return judged, [self.alarms.observe(finding, beats) for finding, beats in zip(judged, known, strict=True)]
+
+
+def _hops(at_500: Indices, end: int, hop_s: float, bed: str) -> Iterator[tuple[Observation, Finding | None]]:
+    """What became known in each hop, and the finding of the window that ends with it, if one does."""
+    hop, window = round(hop_s * ANALYSIS_FS), round(WINDOW_S * ANALYSIS_FS)
+    good = (LeadState.GOOD,) * N_LEADS
     first = 0
     for stop in range(window % hop or hop, end + 1, hop):
         new = at_500[np.searchsorted(at_500, first) : np.searchsorted(at_500, stop)]
-        marks = [QualityMark(at, good) for at in range(first // MARK * MARK + MARK, stop + 1, MARK)]
-        alarms += rules.observe(
-            Observation(
-                first=first,
-                end=stop,
-                beat_samples=new,
-                beat_at=new,
-                quality=marks,
-                covered=np.ones((stop - first) // BLOCK, dtype=np.bool_),
-                sent_at=stop * 1000 / ANALYSIS_FS,
-            )
+        observation = Observation(
+            first=first,
+            end=stop,
+            beat_samples=new,
+            beat_at=new,
+            quality=[QualityMark(at, good) for at in range(first // MARK * MARK + MARK, stop + 1, MARK)],
+            covered=np.ones((stop - first) // BLOCK, dtype=np.bool_),
+            sent_at=stop * 1000 / ANALYSIS_FS,
         )
-        first = stop
+        first, finding = stop, None
         if stop >= window:
-            known = at_500[np.searchsorted(at_500, stop - 60 * ANALYSIS_FS) : np.searchsorted(at_500, stop)]
-            findings.append(
-                Finding(
-                    bed=bed,
-                    epoch=0,
-                    end=stop,
-                    usable=True,
-                    hr_bpm=heart_rate_bpm(known, stop),
-                    beats=tuple(known[known >= stop - window].tolist()),
-                    quality={},
-                )
+            known = _latest(at_500, stop)
+            inside = known[known >= stop - window]
+            finding = Finding(
+                bed=bed,
+                epoch=0,
+                end=stop,
+                usable=len(inside) >= LEAST_BEATS,
+                hr_bpm=heart_rate_bpm(known, stop),
+                beats=tuple(inside.tolist()),
+                quality={},
             )
-    alarms += rules.finish(first, first * 1000 / ANALYSIS_FS)
-    return Analysis(name, round(fs), (), end / ANALYSIS_FS, at_500.tolist(), findings, alarms)
+        yield observation, finding
+
+
+def _latest(at_500: Indices, end: int) -> Indices:
+    return at_500[np.searchsorted(at_500, end - RHYTHM_S * ANALYSIS_FS) : np.searchsorted(at_500, end)]
+
+
+def _newly_ended(latest: Iterable[Episode], known: list[Episode]) -> list[Episode]:
+    """Episodes that have ended and are not ``known`` yet; the ward itself keeps the latest ones only."""
+    last = known[-1].onset if known else -1
+    return [episode for episode in latest if episode.offset is not None and episode.onset > last]
 
 
 def uv_per_bit(recording: Recording) -> float:
     """The finest step at which the recording's voltages fit into int16, in µV: 1 wherever they do."""
-    peak = float(np.nanmax(np.abs(recording.microvolts), initial=0.0))
+    peak = float(np.max(np.abs(recording.microvolts), initial=0.0, where=~np.isnan(recording.microvolts)))
     return max(1.0, float(np.ceil(peak / 32_000)))

@@ -134,8 +134,59 @@ def analyze(
     from wardbeat.analyze import analyze_files
 
     settings = _settings(hr_low=hr_low, hr_high=hr_high)
-    failed = analyze_files(records, settings.beds(waves=False), json_lines, jobs, beats, fs, console)
-    raise typer.Exit(1 if failed else 0)
+
+    def work() -> None:
+        if analyze_files(records, settings.beds(waves=False), json_lines, jobs, beats, fs, console):
+            raise typer.Exit(1)
+
+    _guard(work)
+
+
+@app.command()
+def evaluate(
+    datasets: Annotated[list[str], typer.Argument(help="databases of the index, such as mitdb and cinc2017")],
+    data: Annotated[Path, typer.Option(help="folder of index.csv and the recordings")] = Path(".data"),
+    weights: Annotated[Path | None, typer.Option(help="of the network; by default the shipped one")] = None,
+    left_out: Annotated[bool, typer.Option("--left-out", help="by networks that never saw the database")] = False,
+    leads: Annotated[str, typer.Option(help="sets of leads besides all, such as I, I+II+V1, limb, RR")] = "12,I,II,V1",
+    json_file: Annotated[Path | None, typer.Option("--json", help="write the report here as JSON")] = None,
+    markdown_file: Annotated[Path | None, typer.Option("--markdown", help="and here as Markdown")] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="records at once")] = 2,
+    hop: Annotated[float, typer.Option(min=0.5, max=5, help="seconds between windows of long records")] = 1.0,
+) -> None:
+    """What the network is worth on annotated databases, with intervals by patient."""
+    from wardbeat.evaluate import evaluate_databases
+    from wardbeat.evaluation.run import Request
+
+    sets = tuple(name.strip() for name in leads.split(",") if name.strip())
+
+    def work() -> None:
+        request = Request(tuple(datasets), data, weights, left_out, sets, jobs, hop)
+        evaluate_databases(request, json_file, markdown_file, console)
+
+    _guard(work)
+
+
+@app.command()
+def train(
+    config: Annotated[Path | None, typer.Argument(help="JSON of wardbeat.training.config.TrainingConfig")] = None,
+    prepare: Annotated[bool, typer.Option("--prepare", help="only fill the cache of windows")] = False,
+    data: Annotated[Path, typer.Option(help="folder of index.csv and the recordings")] = Path(".data"),
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="records at once, while preparing")] = 2,
+) -> None:
+    """Train the network, or prepare for it (needs the extra `train`)."""
+    from wardbeat import train as training
+
+    def work() -> None:
+        if prepare:
+            if not training.prepare(config, data, jobs, console):
+                raise typer.Exit(1)
+        elif config is not None:
+            training.run(config, console)
+        else:
+            raise typer.BadParameter("expected a config, or --prepare")
+
+    _guard(work)
 
 
 @topics_app.command("create")
