@@ -88,6 +88,9 @@ class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
         reason: what the network judged by, in words; empty for alarms that it has no part in.
         prediction_set: rhythms that could not be ruled out; empty likewise.
         offset: analysis sample index at which the rhythm ended; only in the end event of AF and flutter.
+        saliency: what the network looked at when an AF or flutter alarm started or was confirmed: lead → Grad-CAM in
+            each of the ten seconds before ``at``, per cent of the largest.
+        attention: which features it looked at: kind → per cent.
     """
 
     id: str
@@ -108,6 +111,8 @@ class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     prediction_set: tuple[str, ...] = ()
     offset: int | None = None
+    saliency: dict[str, tuple[int, ...]] = {}
+    attention: dict[str, int] = {}
     v: int = 1
 
 

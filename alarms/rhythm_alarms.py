@@ -92,6 +92,15 @@ class RhythmAlarms:
         """The burden of the latest 24 hours, in whole hours of the sample index."""
         return self._memory.log.burden(max(0, self._memory.evidence.end - DAY))
 
+    def recent(self, seconds: int) -> tuple[float | None, ...]:
+        """Evidence of AF in each of the latest ``seconds``, oldest first; None where nothing could be judged."""
+        evidence = self._memory.evidence
+        found = []
+        for first in range(evidence.stop - bins(seconds), evidence.stop, bins(1)):
+            level, known = evidence.mean(Kind.AF, first, first + bins(1))
+            found.append(level if known else None)
+        return tuple(found)
+
     def start(self, epoch: int) -> None:
         """Begin ``epoch``: nothing is known of it yet.
 

@@ -39,6 +39,8 @@ class Result(NamedTuple):
         attention: (b, 100, 23) how much each tenth of a second looked at each feature token (rows sum to 1).
         lead_attention: (b, 100, 12) how much it looked at each lead; zero at leads that are not known.
         logits: (b, 10, 13) of ``seconds``.
+        tokens: (b, 100, 64) the last layer of time tokens: what Grad-CAM starts from.
+        joint: (b, 13) what the joint feature token adds to each second's logits.
     """
 
     seconds: Floats
@@ -46,6 +48,8 @@ class Result(NamedTuple):
     attention: Floats
     lead_attention: Floats
     logits: Floats
+    tokens: Floats
+    joint: Floats
 
 
 class _Take:
@@ -306,15 +310,17 @@ class Forward:
             x, added = block(x, added)
         x, added, attention = self._fusion(x, added, tokens, some)
         x, added = self._blocks[-1](x, added)
-        x = (x + added).reshape(b, SECONDS, TOKENS_PER_S, -1).mean(2)  # (b, 10, d)
+        last = x + added  # (b, t, d)
+        x = last.reshape(b, SECONDS, TOKENS_PER_S, -1).mean(2)  # (b, 10, d)
         x = x / np.sqrt(np.square(x).mean(-1, keepdims=True) + EPS) * self._norm
-        logits = x @ self._head + self._head_bias + (tokens[:, :1] @ self._joint_head + self._joint_head_bias)
+        joint = tokens[:, :1] @ self._joint_head + self._joint_head_bias  # (b, 1, k)
+        logits = x @ self._head + self._head_bias + joint
         log = np.empty((b, SECONDS, len(OUTPUTS)), np.float32)
         rhythms, findings = logits[..., : len(RHYTHMS)], logits[..., len(RHYTHMS) :]
         log[..., : len(RHYTHMS)] = rhythms - _log_sum_exp(rhythms, -1)
         log[..., len(RHYTHMS) :] = -np.logaddexp(np.float32(0), -findings)
         pooled = (_log_sum_exp(self.power * log, 1)[:, 0] - np.float32(np.log(SECONDS))) / self.power  # (b, 13)
-        return Result(np.exp(log), pooled, attention, lead_attention, logits)
+        return Result(np.exp(log), pooled, attention, lead_attention, logits, last, joint[:, 0])
 
 
 def _log_sum_exp(x: Floats, axis: int) -> Floats:

@@ -50,6 +50,8 @@ class Output(NamedTuple):
         attention: (b, t, f) how much each token looked at each feature token (rows sum to 1); zeros without fusion.
         lead_attention: (b, t, 12) how much each token looked at each lead; zero at leads that are not known.
         logits: (b, 10, k) of ``seconds``.
+        tokens: (b, t, d) the last layer of time tokens: what Grad-CAM starts from.
+        joint: (b, k) what the joint feature token adds to each second's logits; zeros without the rhythm stream.
     """
 
     seconds: Tensor
@@ -57,6 +59,8 @@ class Output(NamedTuple):
     attention: Tensor
     lead_attention: Tensor
     logits: Tensor
+    tokens: Tensor
+    joint: Tensor
 
 
 def tensors(batch: Batch, device: torch.device | str = "cpu") -> dict[str, Tensor]:
@@ -310,14 +314,14 @@ class Network(nn.Module):
         for block in self.blocks[:-1]:
             x = block(x)  # (b, t, d)
         x, attention = self.fusion(x, tokens, some)  # (b, t, d), (b, t, f)
-        x = self.blocks[-1](x)  # (b, t, d)
-        x = self.norm(x.view(b, SECONDS, TOKENS_PER_S, -1).mean(2))  # (b, 10, d)
+        last = self.blocks[-1](x)  # (b, t, d)
+        x = self.norm(last.view(b, SECONDS, TOKENS_PER_S, -1).mean(2))  # (b, 10, d)
         logits = self.head(x)  # (b, 10, k)
-        if self.config.use_rhythm:
-            logits = logits + self.joint_head(tokens[:, :1])
+        joint = self.joint_head(tokens[:, 0]) if self.config.use_rhythm else logits.new_zeros(b, len(OUTPUTS))  # (b, k)
+        logits = logits + joint[:, None]
         rhythms, findings = logits[..., : len(RHYTHMS)], logits[..., len(RHYTHMS) :]
         log = torch.cat([rhythms.log_softmax(-1), F.logsigmoid(findings)], -1)  # (b, 10, k)
-        return Output(log.exp(), self.pool(log), attention, lead_attention, logits)
+        return Output(log.exp(), self.pool(log), attention, lead_attention, logits, last, joint)
 
     def pool(self, log: Tensor) -> Tensor:
         """Log p = log((mean over seconds of p_t^q)^(1/q)): (b, 10, k) -> (b, k)."""

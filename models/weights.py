@@ -142,7 +142,7 @@ def save_model(
         WeightsError: tensors do not fit the configuration, are not finite, or the file would exceed 10 MB; or the
             training names a place on this machine.
     """
-    parts = (network, minirocket.arrays(), calibration.arrays(), conformal.arrays())
+    parts: tuple[Arrays, ...] = (network, minirocket.arrays(), calibration.arrays(), conformal.arrays())
     named = {f"{group}.{name}": part[name] for group, part in zip(GROUPS, parts, strict=True) for name in sorted(part)}
     _check_finite(path, named)
     _check_network(path, config, network)

@@ -14,9 +14,11 @@ from ecg.chunk import Chunk
 from ecg.leads import LEADS, N_LEADS
 from ecg.quality import LeadQuality, LeadState, QualityMark, usable
 from ecg.rate import heart_rate_bpm
-from models.finding import Finding
+from models.finding import NO_MODEL, Finding
 from models.judge import judge, quality_by_lead
+from models.rhythm_network import RhythmNetwork
 from stream.checkpoint import BedCheckpoint
+from stream.rhythm_watch import RhythmWatch
 from stream.waves import StripSecond, WaveFeed
 from windowing.assembler import Assembler
 from windowing.spans import ANALYSIS_FS, BLOCK, EpochEnd, EpochStart, Span
@@ -33,12 +35,14 @@ class BedConfig:
         reorder_s: seconds of newer samples after which a missing stretch is a gap.
         limits: alarm limits of a bed that has none of its own.
         waves: make display frames and strips (not wanted offline).
+        network: what judges the rhythm; None where beats and signal alone are judged.
     """
 
     hop_s: float = 1.0
     reorder_s: float = 2.0
     limits: Limits = field(default_factory=Limits)
     waves: bool = True
+    network: RhythmNetwork | None = None
 
 
 @dataclass
@@ -73,6 +77,7 @@ class Bed:
         self._detector = BeatDetector()
         self._quality = LeadQuality()
         self._rules = Rules(name, config.limits)
+        self.rhythm = RhythmWatch(name, config.network, config.hop_s) if config.network else None
         self._waves = WaveFeed() if config.waves else None
         self._forget()
 
@@ -91,7 +96,7 @@ class Bed:
     @property
     def active(self) -> tuple[AlarmEvent, ...]:
         """The alarms that stand now, by their latest event."""
-        return self._rules.active
+        return self._rules.active + (self.rhythm.active if self.rhythm else ())
 
     @property
     def counts(self) -> dict[str, int]:
@@ -112,6 +117,11 @@ class Bed:
     def hr_bpm(self) -> float | None:
         """Heart rate now; None where it cannot be told."""
         return heart_rate_bpm(self._beats, self.end) if self.usable_now else None
+
+    @property
+    def model(self) -> str:
+        """What judges: the network's name, or that of the rules where there is none."""
+        return self.rhythm.model if self.rhythm else NO_MODEL
 
     @property
     def leads(self) -> tuple[str, ...]:
@@ -161,18 +171,16 @@ class Bed:
             self.sent_at,
             self._leads,
         )
-        return BedCheckpoint(
-            bed=self.name,
-            position=position,
-            held=held,
-            parts={
-                "assembler": self._assembler.snapshot(with_ring=held is not None),
-                "detector": self._detector.snapshot(),
-                "quality": self._quality.snapshot(),
-                "rules": self._rules.snapshot(),
-                "memory": msgspec.msgpack.encode(memory),
-            },
-        )
+        parts = {
+            "assembler": self._assembler.snapshot(with_ring=held is not None),
+            "detector": self._detector.snapshot(),
+            "quality": self._quality.snapshot(),
+            "rules": self._rules.snapshot(),
+            "memory": msgspec.msgpack.encode(memory),
+        }
+        if self.rhythm:
+            parts["rhythm"] = self.rhythm.snapshot()
+        return BedCheckpoint(bed=self.name, position=position, held=held, parts=parts)
 
     def restore(self, checkpoint: BedCheckpoint) -> None:
         """Go on from ``checkpoint``. Raises ValueError where it is none of this version."""
@@ -181,6 +189,8 @@ class Bed:
         self._detector.restore(parts["detector"])
         self._quality.restore(parts["quality"])
         self._rules.restore(parts["rules"])
+        if self.rhythm:
+            self.rhythm.restore(parts["rhythm"])
         memory = msgspec.msgpack.decode(parts["memory"], type=_Memory)
         self._beats = np.frombuffer(memory.beats, dtype=np.int64)
         self._marks = [QualityMark(at, states) for at, states in memory.marks]
@@ -197,11 +207,15 @@ class Bed:
                 self._detector.reset()
                 self._quality.reset()
                 self._rules.start(item.epoch)
+                if self.rhythm:
+                    self.rhythm.start(item.epoch)
                 if self._waves:
                     self._waves.reset()
             elif isinstance(item, EpochEnd):
                 self._remember(self._detector.flush(), [], step)
                 step.alarms += self._rules.finish(item.end, item.sent_at)
+                if self.rhythm:
+                    step.alarms += self.rhythm.finish(item.end, item.sent_at, self._beats)
 
     def _judge(self, span: Span, step: Step) -> None:
         beats = self._detector.push(span.microvolts, span.mask)
@@ -225,8 +239,14 @@ class Bed:
             if frame is not None:
                 step.frames.append(frame)
             step.strips += self._waves.strip(span)
+        if self.rhythm:
+            self.rhythm.push(span)
         if span.window is not None:
-            step.findings.append(judge(self.name, span.window, self._beats, self._marks, span.sent_at))
+            finding = judge(self.name, span.window, self._beats, self._marks, span.sent_at)
+            if self.rhythm:
+                finding, alarms = self.rhythm.judge(finding, span.window, self._beats)
+                step.alarms += alarms
+            step.findings.append(finding)
 
     def _remember(self, beats: Beats, marks: list[QualityMark], step: Step) -> None:
         if beats.sample.size:

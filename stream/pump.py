@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from models.finding import NO_MODEL
 from stream.bed import BedConfig
 from stream.checkpoint import BedCheckpoint, encode_checkpoint
 from stream.engine import Log, Message
@@ -148,8 +147,9 @@ class Pump:
                     limits={"hr_low": self._config.limits.hr_low, "hr_high": self._config.limits.hr_high},
                     received_at=core.received_at(name),
                     processed_at=now,
-                    model=NO_MODEL,
+                    model=bed.model,
                     worker=self._worker,
+                    rhythm=bed.rhythm.state(bed.epoch) if bed.rhythm else None,
                 )
             )
         strips = [(name, second) for name, step in progress.steps.items() for second in step.strips]

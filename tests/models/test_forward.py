@@ -53,7 +53,8 @@ def assert_same(got: Result, expected: Output) -> None:
     for name, value in got._asdict().items():
         other = getattr(expected, name).numpy()
         assert value.dtype == np.float32
-        np.testing.assert_allclose(value, other, rtol=0, atol=1e-4, err_msg=name)
+        scale = max(1.0, float(np.abs(other).max())) if name == "tokens" else 1.0  # not bounded as the others are
+        np.testing.assert_allclose(value, other, rtol=0, atol=1e-4 * scale, err_msg=name)
 
 
 def said(made: Network, batch: Batch) -> Output:

@@ -91,6 +91,7 @@ class TrainingConfig:
         class_balance: 1 draws each class of a dataset equally often, 0 as often as it has subjects.
         check_steps: steps between two looks at the validation subjects and two checkpoints.
         check_windows: validation windows of one dataset at most.
+        kernels: of ``models.network.Network``: "fused" trains the default sizes in half the time on a CPU.
         threads: of torch.
         device: of torch.
     """
@@ -113,6 +114,7 @@ class TrainingConfig:
     class_balance: float = 0.5
     check_steps: int = 350
     check_windows: int = 200
+    kernels: str = "torch"
     threads: int = 2
     device: str = "cpu"
     dropout: DropoutConfig = field(default_factory=DropoutConfig)

@@ -175,7 +175,7 @@ def _claim(run: Path, config: TrainingConfig) -> None:
 
 def _begin(config: TrainingConfig, sampler: Sampler) -> _State:
     torch.manual_seed(config.seed)
-    network = Network(config.network)
+    network = Network(config.network, config.kernels)
     network.set_scales(sampler.plain(config.steps, SCALE_WINDOWS)[0])  # a step that is never trained on
     network.to(config.device).train()
     average = copy.deepcopy(network).eval().requires_grad_(False)

@@ -1,0 +1,84 @@
+"""The shipped network as the ward asks it: the input of a window in, calibrated probabilities and a prediction set out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from models.batch import stack
+from models.classes import AF, FLUTTER, NOISE, OUTPUTS, RHYTHMS
+from models.explain import HEAD, Explanation, explain
+from models.forward import Forward
+from models.inputs import NetworkInput
+from models.reasons import reason
+from models.weights import Model, load_model
+
+DIGITS = 4  # of a probability in a finding: more would only record the order of additions
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the network says of one window; see ``models.finding.Finding`` for the fields."""
+
+    probabilities: dict[str, float]
+    prediction_set: tuple[str, ...]
+    af_evidence: tuple[float, ...]
+    flutter_evidence: tuple[float, ...]
+    noise_evidence: tuple[float, ...]
+    reason: str
+
+
+class RhythmNetwork:
+    """Weights, calibration and prediction sets of one model file.
+
+    Windows are judged one at a time, so that a finding does not depend on which other beds were waiting.
+
+    Attributes:
+        name: what findings carry: the model's version and hash.
+        minirocket: kernels that the extractor of each bed needs.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.name = model.name
+        self.minirocket = model.minirocket
+        self._calibration = model.calibration
+        self._conformal = model.conformal
+        self._forward = Forward(model.network, model.config)
+        self._head = {name: model.network[name] for name in HEAD}
+        self._power = model.config.power
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> "RhythmNetwork":
+        """The shipped network, or that of ``path``. Raises ``WeightsError`` for a file that is not as it was written."""
+        return cls(load_model(path))
+
+    def judge(self, inputs: NetworkInput) -> Judgement:
+        """Judge one window."""
+        return self.judge_all([inputs])[0]
+
+    def explain(self, inputs: NetworkInput, output: str) -> Explanation:
+        """What the network looked at where it told ``output`` of this window."""
+        return explain(self._forward(stack([inputs])), self._head, self._power, output)
+
+    def judge_all(self, inputs: Sequence[NetworkInput]) -> list[Judgement]:
+        """Judge windows together: quicker, and equal to one at a time but for the last digits of float32."""
+        result = self._forward(stack(inputs))
+        pooled = self._calibration.windows(result.pooled_log)
+        seconds = self._calibration.seconds(result.seconds)
+        return [
+            Judgement(
+                probabilities={name: round(float(p), DIGITS) for name, p in zip(OUTPUTS, pooled[i], strict=True)},
+                prediction_set=self._conformal.prediction_set(pooled[i, : len(RHYTHMS)]),
+                af_evidence=_rounded(seconds[i, :, AF]),
+                flutter_evidence=_rounded(seconds[i, :, FLUTTER]),
+                noise_evidence=_rounded(seconds[i, :, NOISE]),
+                reason=reason(RHYTHMS[int(np.argmax(pooled[i, : len(RHYTHMS)]))], inputs[i]),
+            )
+            for i in range(len(inputs))
+        ]
+
+
+def _rounded(values: npt.NDArray[np.floating]) -> tuple[float, ...]:
+    return tuple(round(float(value), DIGITS) for value in values)
