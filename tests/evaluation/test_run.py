@@ -13,7 +13,7 @@ from stream.bed import BedConfig
 from stream.offline import analyze_beats, analyze_recording
 from tests.evaluation.databases import always_af, random_model, write_databases
 from wardbeat.evaluation import tables
-from wardbeat.evaluation.datasets import group_of, lead_sets, load
+from wardbeat.evaluation.datasets import Case, group_of, lead_sets, load
 from wardbeat.evaluation.episodes import Alarm
 from wardbeat.evaluation.episodes import Record as Episodes
 from wardbeat.evaluation.intervals import Interval
@@ -21,7 +21,7 @@ from wardbeat.evaluation.judging import Judged, Task, alarms_of, judge
 from wardbeat.evaluation.report import EpisodeRow, FalseAlarmRow, Report, WindowRow
 from wardbeat.evaluation.run import Request, evaluate, weights_of
 from wardbeat.evaluation.summary import Draws
-from wardbeat.training.records import Record, records_of
+from wardbeat.training.records import Record, Told, records_of
 
 FEW_DRAWS = Draws(draws=20)
 DAY_S = 86_400
@@ -200,6 +200,15 @@ def test_beats_alone_make_episodes_and_alarms(af_everywhere: Path) -> None:
     phases = [event.phase for event in analysis.alarms if event.kind is Kind.AF]
     assert [phases[0], phases[-1]] == [Phase.START, Phase.END]
     assert Phase.ESCALATE in phases
+
+
+def test_a_record_without_a_rhythm_note_is_judged_where_the_database_means_no_af() -> None:
+    """Protects CPSC2021's records without AF, which have no note at all: all of them is known, and none of it is AF."""
+    case = Case(Record("cpsc2021", "r", "s"), Told.ANNOTATIONS, None, None, (), (), 30_000)
+    assert (case.reference, case.unknown) == ((), ())
+    assert case.truth(np.array([5000]))[0][0, AF] == 0
+    silent = replace(case, record=Record("mitdb", "r", "s"))
+    assert silent.unknown == (Interval(0, 30_000),)
 
 
 def event(phase: Phase, at: int, onset: int, offset: int | None = None) -> AlarmEvent:

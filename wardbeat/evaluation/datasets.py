@@ -229,8 +229,9 @@ class Case:
         told = self._annotated
         if told is None:
             return ()
-        ends = np.rint(np.stack([told.onset, told.offset], axis=1) * ANALYSIS_FS).astype(np.int64)
-        parts = zip(np.minimum(ends, self.end).tolist(), told.rows, strict=True)
+        # Cut before it is rounded: a rhythm that nothing ends lasts for ever.
+        at = np.minimum(np.stack([told.onset, told.offset], axis=1) * ANALYSIS_FS, self.end)
+        parts = zip(np.rint(at).astype(np.int64).tolist(), told.rows, strict=True)
         return merged((onset, offset) for (onset, offset), row in parts if holds(row))
 
 
