@@ -15,7 +15,7 @@ COPY weights weights
 RUN pip install -c constraints.txt -e . && chown -R wardbeat /opt/wardbeat/data /opt/wardbeat/numba
 USER wardbeat
 # Compile the kernels into the image: a worker that is started in an emergency must not compile first.
-RUN python -c 'from stream.bed import BedConfig, warm_up; warm_up(BedConfig())'
+RUN python -c 'from stream.bed import warm_up; from wardbeat.settings import Settings; warm_up(Settings().beds())'
 ENV WARDBEAT_DATA_DIR=/opt/wardbeat/data
 ENTRYPOINT ["python", "-m", "wardbeat"]
 CMD ["--help"]

@@ -64,8 +64,8 @@ def _of_sinus(inputs: NetworkInput) -> list[str]:
 
 
 def _cosen(inputs: NetworkInput) -> float:
-    """Of the longest span in which it is defined; NaN where it is in none."""
-    values = [float(inputs.rr[_RR[f"rr_cosen_{span}s"]]) for span in reversed(hrv.SPANS_S)]
+    """Of the shortest span in which it is defined, the nearest to the window; NaN where it is in none."""
+    values = [float(inputs.rr[_RR[f"rr_cosen_{span}s"]]) for span in hrv.SPANS_S]
     return next((value for value in values if not np.isnan(value)), float("nan"))
 
 

@@ -1,4 +1,4 @@
-"""The shipped network as the ward asks it: the input of a window in, calibrated probabilities and a prediction set out."""
+"""The shipped network as the ward asks it: a window's input in, calibrated probabilities and a prediction set out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,8 +33,6 @@ class Judgement:
 class RhythmNetwork:
     """Weights, calibration and prediction sets of one model file.
 
-    Windows are judged one at a time, so that a finding does not depend on which other beds were waiting.
-
     Attributes:
         name: what findings carry: the model's version and hash.
         minirocket: kernels that the extractor of each bed needs.
@@ -51,7 +49,7 @@ class RhythmNetwork:
 
     @classmethod
     def load(cls, path: Path | None = None) -> "RhythmNetwork":
-        """The shipped network, or that of ``path``. Raises ``WeightsError`` for a file that is not as it was written."""
+        """The shipped network, or that of ``path``; raises ``WeightsError`` for a file not as it was written."""
         return cls(load_model(path))
 
     def judge(self, inputs: NetworkInput) -> Judgement:
@@ -63,7 +61,7 @@ class RhythmNetwork:
         return explain(self._forward(stack([inputs])), self._head, self._power, output)
 
     def judge_all(self, inputs: Sequence[NetworkInput]) -> list[Judgement]:
-        """Judge windows together: quicker, and equal to one at a time but for the last digits of float32."""
+        """Judge windows together: the same to the last bit as one at a time, and cheaper."""
         result = self._forward(stack(inputs))
         pooled = self._calibration.windows(result.pooled_log)
         seconds = self._calibration.seconds(result.seconds)

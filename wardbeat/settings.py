@@ -8,6 +8,8 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from alarms.limits import Limits
+from models.rhythm_network import RhythmNetwork
+from models.weights import WeightsError
 from stream.bed import BedConfig
 from stream.kafka.config import KafkaConfig
 
@@ -42,6 +44,7 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     secret: str = Field("", description="signs the tokens: at least 32 characters")
     metrics_open: bool = Field(False, description="/metrics without a token")
+    weights: Path | None = Field(None, description="file of the network; the shipped one where not set")
     hop_s: float = 1.0
     reorder_s: Annotated[float, Field(ge=0.2, le=10)] = 2.0
     hr_low: int = 50
@@ -87,8 +90,12 @@ class Settings(BaseSettings):
         )
 
     def beds(self, *, waves: bool = True) -> BedConfig:
-        """How beds are watched."""
-        return BedConfig(hop_s=self.hop_s, reorder_s=self.reorder_s, limits=self.limits(), waves=waves)
+        """How beds are watched. Raises SettingsError where the network's file is not as it was written."""
+        try:
+            network = RhythmNetwork.load(self.weights)
+        except WeightsError as error:
+            raise SettingsError(str(error)) from None
+        return BedConfig(hop_s=self.hop_s, reorder_s=self.reorder_s, limits=self.limits(), waves=waves, network=network)
 
 
 def load_settings(**flags: object) -> Settings:

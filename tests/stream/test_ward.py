@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from ecg.chunk import Chunk
 from ecg.synthetic import Script, SyntheticPatient
+from models.rhythm_network import RhythmNetwork
 from stream.bed import Bed, BedConfig
 from stream.checkpoint import encode_checkpoint
 from stream.engine import Message
 from stream.ward import SILENT_MS, WardCore
 from stream.wire import encode_chunk
 
-CONFIG = BedConfig(waves=False)
+CONFIG = BedConfig(waves=False, network=RhythmNetwork.load())
 STORIES = ("sinus(rate=80) 8s, asystole 7s, sinus(rate=70) 15s", "sinus(rate=75) 14s, brady(rate=36) 16s")
 
 
@@ -66,7 +67,6 @@ class ListLog:
                 data = msgspec.json.encode(event)
                 assert self.events.setdefault(event.event, data) == data, "one id, two contents"
             self.findings |= {msgspec.json.encode(finding) for finding in progress.batch.findings}
-            # Findings do not look into the ring yet; this is what they would miss there.
             assert not any(bed.counts["unrefilled"] for bed in core.beds.values()), "the ring was not refilled"
             due = core.checkpoints_due()
             if rng_lose_checkpoint and start + 7 >= until:

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.calibration import equal_weights, fit_calibration
+from models.calibration import Calibration, equal_weights, fit_calibration
 from models.classes import RHYTHMS
-from models.conformal import Coverage, coverage, fit_conformal
+from models.conformal import Conformal, Coverage, coverage, fit_conformal
+from models.network import Network
 from models.reliability import Reliability, reliability
 from models.weights import Model, save_model
 from wardbeat.training.cache import load_minirocket
 from wardbeat.training.config import TrainingConfig
 from wardbeat.training.config import load as load_config
-from wardbeat.training.sampler import CachedDataset, Split, load_cache, splits
+from wardbeat.training.sampler import CachedDataset, Split, Targets, load_cache, splits
 from wardbeat.training.trainer import CONFIG, Predictions, load_network, predict
 
 MOST_WINDOWS = 6000  # of one dataset: more would only repeat what its patients have said
@@ -41,10 +42,17 @@ class Held:
     subject: npt.NDArray[np.str_]
     dataset: npt.NDArray[np.str_]
 
+    @property
+    def pooled_log(self) -> Floats:
+        """(n, 13) logarithms of the windows' probabilities."""
+        least = np.finfo(np.float32).tiny
+        logs: Floats = np.log(np.maximum(self.predictions.pooled, least).astype(np.float64))
+        return logs
+
 
 @dataclass(frozen=True)
 class Shipped:
-    """A model file, and how its promises hold on validation patients, who fitted nothing."""
+    """A model file, and how its promises hold on patients who did not fit them."""
 
     model: Model
     coverage: tuple[Coverage, ...]
@@ -53,6 +61,9 @@ class Shipped:
 
 def ship(run: Path, path: Path) -> Shipped:
     """Write the model file of the finished run in ``run``.
+
+    Calibration and thresholds come from the patients of both held-out splits: too few have flutter to do with one. What
+    coverage and reliability are worth is shown by fitting the one split and judging the other.
 
     Args:
         run: folder of the run.
@@ -65,47 +76,72 @@ def ship(run: Path, path: Path) -> Shipped:
     config = load_config(run / CONFIG)
     datasets = load_cache(config)
     network = load_network(run)
-    fitted = held(network, datasets, config, Split.CALIBRATION)
-    fit = fit_calibration(
-        np.log(np.maximum(fitted.predictions.pooled, np.finfo(np.float32).tiny)),
-        fitted.predictions.seconds,
-        fitted.target,
-        fitted.seconds_target,
-        fitted.subject,
-        equal_weights(fitted.dataset),
-    )
-    r = len(RHYTHMS)
-    p = calibrated(fit.calibration, fitted)
-    conformal = fit_conformal(p[:, :r], fitted.target[:, :r], fitted.subject)
-    state = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    one = held(network, datasets, config, (Split.CALIBRATION,))
+    other = held(network, datasets, config, (Split.VALIDATION,))
+    trial, thresholds = fitted(one)
+    q, known = rhythms(trial, other), other.target[:, : len(RHYTHMS)]
+    calibration, conformal = fitted(held(network, datasets, config, (Split.CALIBRATION, Split.VALIDATION)))
     model = save_model(
         path,
-        state,
+        {name: tensor.numpy() for name, tensor in network.state_dict().items()},
         config.network,
         load_minirocket(Path(config.cache)),
-        fit.calibration,
+        calibration,
         conformal,
         training_facts(config, datasets),
     )
-    seen = held(network, datasets, config, Split.VALIDATION)
-    q = calibrated(fit.calibration, seen)
     return Shipped(
         model=model,
-        coverage=coverage(conformal, q[:, :r], seen.target[:, :r], seen.subject),
+        coverage=coverage(thresholds, q, known, other.subject),
         reliability={
-            name: reliability(q[known, k], seen.target[known, k], seen.subject[known])
+            name: reliability(q[:, k], known[:, k], other.subject)
             for k, name in enumerate(RHYTHMS)
-            if (known := np.isfinite(seen.target[:, k])).any()
+            if np.isfinite(known[:, k]).any()
         },
     )
 
 
-def held(network: Any, datasets: list[CachedDataset], config: TrainingConfig, split: Split) -> Held:
-    """All lead sets, as recorded, of the patients of one split."""
+def fitted(what: Held) -> tuple[Calibration, Conformal]:
+    """Calibration and prediction sets of these patients."""
+    calibration = fit_calibration(
+        what.pooled_log,
+        what.predictions.seconds,
+        where_both(what.target, what.dataset),
+        where_both(what.seconds_target, what.dataset),
+        what.subject,
+        equal_weights(what.dataset),
+    ).calibration
+    return calibration, fit_conformal(rhythms(calibration, what), what.target[:, : len(RHYTHMS)], what.subject)
+
+
+def rhythms(calibration: Calibration, what: Held) -> Floats:
+    """(n, 5) calibrated probabilities."""
+    p: Floats = calibration.windows(what.pooled_log)[:, : len(RHYTHMS)]
+    return p
+
+
+def where_both(target: Floats, dataset: npt.NDArray[np.str_]) -> Floats:
+    """The target (n, …, k), unknown in databases that have only windows with an output, or only without it.
+
+    A probability is right for one mixture of patients. That of databases which chose theirs without AF, or for it, is
+    none that a ward could have.
+    """
+    out = target.copy()
+    for name in np.unique(dataset):
+        of = dataset == name
+        for k in range(target.shape[-1]):
+            values = target[of, ..., k]
+            if not ((values >= 0.5).any() and (values < 0.5).any()):
+                out[of, ..., k] = np.nan
+    return out
+
+
+def held(network: Network, datasets: list[CachedDataset], config: TrainingConfig, of: tuple[Split, ...]) -> Held:
+    """All lead sets, as recorded, of the patients of some splits."""
     split_of = splits(datasets, config)
     parts = []
     for dataset in datasets:
-        rows = np.flatnonzero((split_of[dataset.name] == split) & ~dataset.augmented & dataset.labelled())
+        rows = np.flatnonzero(np.isin(split_of[dataset.name], of) & ~dataset.augmented & dataset.labelled())
         rows = rows[:: len(rows) // MOST_WINDOWS + 1]
         if len(rows):
             targets = dataset.targets(rows)
@@ -113,13 +149,13 @@ def held(network: Any, datasets: list[CachedDataset], config: TrainingConfig, sp
                 Held(
                     predict(network, dataset, rows),
                     np.concatenate([targets.rhythm, targets.findings], axis=1).astype(np.float64),
-                    targets.seconds.astype(np.float64),
+                    seconds_of(targets),
                     dataset.subject[rows],
                     np.full(len(rows), dataset.name),
                 )
             )
     if not parts:
-        raise ValueError(f"{config.cache}: no labelled window of the {split} split")
+        raise ValueError(f"{config.cache}: no labelled window of the splits {', '.join(of)}")
     return Held(
         Predictions(*(np.concatenate(each) for each in zip(*(part.predictions for part in parts), strict=True))),
         *(np.concatenate([getattr(part, name) for part in parts]) for name in _REST),
@@ -129,10 +165,14 @@ def held(network: Any, datasets: list[CachedDataset], config: TrainingConfig, sp
 _REST = ("target", "seconds_target", "subject", "dataset")
 
 
-def calibrated(calibration: Any, what: Held) -> Floats:
-    """(n, 13) calibrated probabilities of windows."""
-    p: Floats = calibration.windows(np.log(np.maximum(what.predictions.pooled, np.finfo(np.float32).tiny)))
-    return p
+def seconds_of(targets: Targets) -> Floats:
+    """(n, 10, 5) targets of seconds; those of a record labelled as a whole are its own.
+
+    Without them AF would be known in few seconds and its absence in most.
+    """
+    seconds = targets.seconds.astype(np.float64)
+    whole = np.broadcast_to(targets.rhythm[:, None], seconds.shape)
+    return np.where(np.isnan(seconds) & (whole >= 1.0), whole, seconds)
 
 
 def training_facts(config: TrainingConfig, datasets: list[CachedDataset]) -> dict[str, Any]:
