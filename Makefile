@@ -41,7 +41,7 @@ check: .venv/dev.stamp ## style and types
 
 bench: .venv/dev.stamp ## the figures of docs/measurements.md
 	@for script in benchmarks/*.py; do echo "== $$script"; \
-		$(BIN)/python -m benchmarks.$$(basename $$script .py) || exit 1; done
+		OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.$$(basename $$script .py) || exit 1; done
 
 clean: ## what was built and installed
 	rm -rf .venv .kafka .wardbeat .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

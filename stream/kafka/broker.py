@@ -173,7 +173,8 @@ class KafkaServer:
         if not (data / "meta.properties").exists():
             cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
             tool = [java, "-XX:TieredStopAtLevel=1", "-cp", classpath, "kafka.tools.StorageTool", "format"]
-            tool += ["--standalone", "-t", cluster, "-c", str(properties)]
+            # With "=": one id in 64 begins with a dash and would be read as an option.
+            tool += ["--standalone", f"--cluster-id={cluster}", "-c", str(properties)]
             _run(tool, FORMAT_S, f"Kafka could not format its storage in {data}")
         command = [java, f"-Xmx{self._heap_mb}m", "-XX:+UseSerialGC"]  # G1's threads only cost on a small machine
         command += ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true"]

@@ -26,7 +26,7 @@ def output(logits: torch.Tensor) -> Output:
     r = len(RHYTHMS)
     log = torch.cat([logits[..., :r].log_softmax(-1), F.logsigmoid(logits[..., r:])], -1)
     none = logits.new_zeros(0)
-    return Output(log.exp(), pool(log), none, none, logits)
+    return Output(log.exp(), pool(log), none, none, logits, none, none)
 
 
 def targets(b: int, seed: int = 0) -> TargetTensors:
