@@ -176,7 +176,6 @@ def _pool(jobs: int) -> Iterator[Executor | None]:
     if jobs == 1:
         yield None
         return
-    for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ[name] = "1"  # the processes share the cores by themselves
+    os.environ["OMP_NUM_THREADS"] = "1"  # the processes share the cores by themselves; no kernel of numba is parallel
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as executor:
         yield executor

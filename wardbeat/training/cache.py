@@ -36,7 +36,7 @@ NOISE_BANK = "noise.safetensors"
 REACH_S = 1.0  # of the longest kernel: a beat with its P and T waves; what lies between beats is the RR features' part
 FITTED_ON = ("chapman_ningbo", "cpsc2018_extra", "cinc2011")  # MiniRocket's biases
 SHOWN = 5  # failures of a dataset that are reported one by one
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")  # workers share the cores themselves
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # workers share the cores; no kernel of numba is parallel
 
 Report = Callable[[str], object]
 
