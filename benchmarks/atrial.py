@@ -21,7 +21,7 @@ import numpy.typing as npt
 from ecg.beats import BeatDetector
 from ecg.readers import read_recording
 from ecg.recording import Recording
-from models import atrial, qrs_shapes
+from models.features import atrial, qrs_shapes
 from windowing.assembler import Assembler
 from windowing.spans import Span
 

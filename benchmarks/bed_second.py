@@ -19,16 +19,16 @@ from ecg.beats import BeatDetector
 from ecg.quality import LeadQuality
 from ecg.recording import Recording
 from ecg.synthetic import SyntheticPatient
-from models.atrial import atrial_features
-from models.batch import stack
-from models.extractor import Extractor
-from models.forward import Forward
-from models.hrv import rr_features
+from models.features.atrial import atrial_features
+from models.features.extractor import Extractor
+from models.features.hrv import rr_features
+from models.features.pulse import pulse
+from models.features.qrs_shapes import group_shapes, shape_features
 from models.inputs import NetworkInput
-from models.pulse import pulse
-from models.qrs_shapes import group_shapes, shape_features
+from models.network.batch import stack
+from models.network.forward import Forward
+from models.network.weights import load_model
 from models.rhythm_network import RhythmNetwork
-from models.weights import load_model
 from stream.bed import BedConfig, warm_up
 from stream.offline import analyze_recording, uv_per_bit
 from windowing.assembler import Assembler
@@ -100,7 +100,7 @@ def reference(work: Work, inputs: list[NetworkInput]) -> dict[str, float]:
     import torch
     from sktime.transformations.rocket import MiniRocketMultivariate
 
-    from models.network import Network, tensors
+    from models.network.torch_network import Network, tensors
 
     torch.set_num_threads(1)
     model = load_model()

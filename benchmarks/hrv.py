@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg.readers import read_beats
-from models.hrv import FEATURE_NAMES, SPANS_S, rr_features
-from models.hrv_kernels import NAMES
+from models.features.hrv import FEATURE_NAMES, SPANS_S, rr_features
+from models.features.hrv_kernels import NAMES
 
 FS = 500
 HOP_S = 10

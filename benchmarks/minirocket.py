@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg.leads import N_LEADS
-from models.minirocket import LIMIT, MiniRocketConfig, MiniRocketParameters, Samples, fit, transform
-from models.minirocket_stream import MiniRocketStream
+from models.features.minirocket import LIMIT, MiniRocketConfig, MiniRocketParameters, Samples, fit, transform
+from models.features.minirocket_stream import MiniRocketStream
 
 ROWS = (
     (MiniRocketConfig(), 12),

@@ -20,8 +20,6 @@ import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from ecg.leads import N_LEADS
-from models.batch import Batch
-from models.forward import Forward
 from models.inputs import (
     CONTEXT_WINDOWS,
     N_ATRIAL,
@@ -34,8 +32,10 @@ from models.inputs import (
     TOKENS,
     Floats,
 )
-from models.network import Network, parameter_count, tensors
-from models.network_config import NetworkConfig
+from models.network.batch import Batch
+from models.network.config import NetworkConfig
+from models.network.forward import Forward
+from models.network.torch_network import Network, parameter_count, tensors
 
 ROWS = ((1, 12), (1, 3), (1, 1), (1, 0), (8, 12), (32, 12), (32, 3))
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg.leads import N_LEADS
-from models import atrial, hrv, hrv_kernels, qrs_shapes
+from models.features import atrial, hrv, hrv_kernels, qrs_shapes
 
 RATE = 100  # Hz of the network's signal: P and f waves lie below 25 Hz
 SECONDS = 10
@@ -38,9 +38,9 @@ class NetworkInput:
             measured.
         leads: (12,) bool, the lead is known for at least half of the window.
         ppv: (12, 504) float32 MiniRocket's proportions of positive values, 0 … 1; zero where the lead is not known.
-        rr: (111,) float32 ``models.hrv.FEATURE_NAMES``; NaN where undefined.
-        shape: (13,) float32 ``models.qrs_shapes.FEATURE_NAMES``; NaN where undefined.
-        atrial: (57,) float32 ``models.atrial.FEATURE_NAMES``; NaN where undefined.
+        rr: (111,) float32 ``models.features.hrv.FEATURE_NAMES``; NaN where undefined.
+        shape: (13,) float32 ``models.features.qrs_shapes.FEATURE_NAMES``; NaN where undefined.
+        atrial: (57,) float32 ``models.features.atrial.FEATURE_NAMES``; NaN where undefined.
         pulse: (100, 6) float32 ``PULSE_NAMES`` at the middle of each tenth of a second; zero where unknown.
         context: (5, 107) float32 RR features of 10 s, shape and atrial features of past windows, newest first; NaN
             where undefined.

@@ -7,7 +7,7 @@ rhythms on the development recordings.
 import numpy as np
 import numpy.typing as npt
 
-from models import atrial, hrv
+from models.features import atrial, hrv
 from models.inputs import NetworkInput
 
 COSEN_AF = -1.4  # Lake & Moorman 2011, Am J Physiol Heart 300:H319: above it the pulse is that of AF

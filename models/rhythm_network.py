@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from models.batch import stack
 from models.classes import AF, FLUTTER, NOISE, OUTPUTS, RHYTHMS
 from models.explain import HEAD, Explanation, explain
-from models.forward import Forward
 from models.inputs import NetworkInput
+from models.network.batch import stack
+from models.network.forward import Forward
+from models.network.weights import Model, load_model
 from models.reasons import reason
-from models.weights import Model, load_model
 
 DIGITS = 4  # of a probability in a finding: more would only record the order of additions
 

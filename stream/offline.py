@@ -17,7 +17,7 @@ from ecg.leads import N_LEADS
 from ecg.quality import MARK, LeadState, QualityMark
 from ecg.rate import heart_rate_bpm
 from ecg.recording import Recording
-from models.extractor import RhythmMemory
+from models.features.extractor import RhythmMemory
 from models.finding import NO_MODEL, Finding
 from models.rhythm_network import RhythmNetwork
 from stream.bed import Bed, BedConfig, Step

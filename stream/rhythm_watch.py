@@ -8,7 +8,7 @@ from alarms.alarm import AlarmEvent, Kind, Phase
 from alarms.episodes import Burden, Episode
 from alarms.rhythm_alarms import RhythmAlarms
 from models.classes import RHYTHMS
-from models.extractor import Extractor
+from models.features.extractor import Extractor
 from models.finding import Finding
 from models.inputs import NetworkInput
 from models.rhythm_network import Judgement, RhythmNetwork

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from models.weights import WeightsError
+from models.network.weights import WeightsError
 from wardbeat.evaluation.judging import Judged
 from wardbeat.evaluation.report import to_json, to_markdown
 from wardbeat.evaluation.run import Request, evaluate

@@ -8,8 +8,8 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from alarms.limits import Limits
+from models.network.weights import WeightsError
 from models.rhythm_network import RhythmNetwork
-from models.weights import WeightsError
 from stream.bed import BedConfig
 from stream.kafka.config import KafkaConfig
 

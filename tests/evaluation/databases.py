@@ -10,15 +10,15 @@ from ecg.leads import LEADS
 from ecg.recording import Recording, Rhythm
 from ecg.synthetic import SyntheticPatient
 from ecg.writer import write_record
-from models.calibration import Calibration
 from models.classes import AF, OUTPUTS, RHYTHMS
-from models.conformal import Conformal
+from models.features.minirocket import fit
+from models.features.minirocket_leads import shared_config, tiled
 from models.inputs import PPV_PER_LEAD
-from models.minirocket import fit
-from models.minirocket_leads import shared_config, tiled
-from models.network_config import NetworkConfig
-from models.network_shapes import tensor_shapes
-from models.weights import Model, save_model
+from models.network.config import NetworkConfig
+from models.network.shapes import tensor_shapes
+from models.network.weights import Model, save_model
+from models.uncertainty.calibration import Calibration
+from models.uncertainty.conformal import Conformal
 
 SURE = 8.0  # logit of 0.9997
 

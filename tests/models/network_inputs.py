@@ -4,7 +4,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg.leads import N_LEADS
-from models.batch import Batch
 from models.inputs import (
     CONTEXT_WINDOWS,
     N_ATRIAL,
@@ -16,6 +15,7 @@ from models.inputs import (
     SAMPLES,
     TOKENS,
 )
+from models.network.batch import Batch
 
 
 def random_batch(windows: int, seed: int = 0, leads: float = 0.4, unknown: float = 0.1) -> Batch:

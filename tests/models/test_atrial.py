@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.atrial import FEATURE_NAMES, atrial_features
-from models.qrs_shapes import FS, group_shapes
+from models.features.atrial import FEATURE_NAMES, atrial_features
+from models.features.qrs_shapes import FS, group_shapes
 
 N = 10 * FS
 SHARE = np.array([0.6, 1.0, 0.4, -0.8, 0.2, 0.7, -0.4, -0.5, 0.6, 1.2, 1.1, 0.8])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from models.calibration import (
+from models.uncertainty.calibration import (
     LEAST_SLOPE,
     Calibration,
     equal_weights,
@@ -18,7 +18,7 @@ from models.calibration import (
     logit_of_log,
     sigmoid,
 )
-from models.reliability import reliability
+from models.uncertainty.reliability import reliability
 
 Floats = npt.NDArray[np.float64]
 

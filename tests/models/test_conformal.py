@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from models.classes import AF, FLUTTER, NOISE, RHYTHMS, SINUS
-from models.conformal import Conformal, coverage, fit_conformal, least_subjects, threshold, wilson
+from models.uncertainty.conformal import Conformal, coverage, fit_conformal, least_subjects, threshold, wilson
 
 Floats = npt.NDArray[np.float64]
 

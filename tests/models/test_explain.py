@@ -6,8 +6,8 @@ import torch
 
 from models.classes import OUTPUTS
 from models.explain import grad_cam, saliency
-from models.network import Network, tensors
-from models.network_config import NetworkConfig
+from models.network.config import NetworkConfig
+from models.network.torch_network import Network, tensors
 from tests.models.network_inputs import random_batch
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from ecg.beats import BeatDetector
 from ecg.synthetic import Script, SyntheticPatient
-from models.extractor import Extractor, RhythmMemory
+from models.features.extractor import Extractor, RhythmMemory
+from models.features.minirocket_leads import fit_shared, shared_config
+from models.features.minirocket_parameters import MiniRocketParameters
 from models.inputs import NetworkInput
-from models.minirocket_leads import fit_shared, shared_config
-from models.minirocket_parameters import MiniRocketParameters
 from windowing.assembler import Assembler
 from windowing.spans import EpochStart, Span, Window
 

@@ -9,11 +9,11 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from models import network_kernels as kernels
-from models.batch import Batch
-from models.forward import Forward, Result
-from models.network import Network, Output, tensors
-from models.network_config import NetworkConfig
+from models.network import kernels as kernels
+from models.network.batch import Batch
+from models.network.config import NetworkConfig
+from models.network.forward import Forward, Result
+from models.network.torch_network import Network, Output, tensors
 from tests.models.network_inputs import random_batch
 
 CONFIG = NetworkConfig()
@@ -165,7 +165,8 @@ def test_wrong_weights_are_named(reference: Network) -> None:
 
 def test_torch_is_not_imported() -> None:
     """The CPU worker has none: it stays small and starts fast."""
-    code = "import sys, models.forward; sys.exit(', '.join({'torch', 'sktime', 'neurokit2'} & set(sys.modules)) or 0)"
+    unwanted = "{'torch', 'sktime', 'neurokit2'}"
+    code = f"import sys, models.network.forward; sys.exit(', '.join({unwanted} & set(sys.modules)) or 0)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == ""
     assert done.returncode == 0

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ecg.synthetic.rhythms import af_rr_s, sinus_rr_s
 from ecg.synthetic.traits import draw_traits
-from models.hrv import FEATURE_NAMES, N_FEATURES, rr_features
+from models.features.hrv import FEATURE_NAMES, N_FEATURES, rr_features
 
 FS = 500
 Indices = npt.NDArray[np.int64]

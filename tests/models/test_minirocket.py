@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sktime.transformations.rocket import MiniRocketMultivariate
 
 from ecg.leads import N_LEADS
-from models.minirocket import (
+from models.features.minirocket import (
     LIMIT,
     MiniRocketConfig,
     MiniRocketParameters,
@@ -20,8 +20,8 @@ from models.minirocket import (
     quantise,
     transform,
 )
-from models.minirocket_kernels import N_KERNELS, TWOS
-from models.minirocket_stream import MiniRocketStream
+from models.features.minirocket_kernels import N_KERNELS, TWOS
+from models.features.minirocket_stream import MiniRocketStream
 
 Samples = npt.NDArray[np.int16]
 SMALL = MiniRocketConfig(rate=100, window_s=2, features=6 * N_KERNELS, seed=4)

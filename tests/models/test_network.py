@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from models.batch import Batch
 from models.classes import RHYTHMS
 from models.inputs import SECONDS, TOKENS
-from models.mamba import Mamba2, scan
-from models.network import Network, Output, parameter_count, tensors
-from models.network_config import NetworkConfig
+from models.network.batch import Batch
+from models.network.config import NetworkConfig
+from models.network.mamba import Mamba2, scan
+from models.network.torch_network import Network, Output, parameter_count, tensors
 from tests.models.network_inputs import random_batch
 
 CONFIG = NetworkConfig(dropout=0.0)

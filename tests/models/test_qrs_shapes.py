@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.qrs_shapes import FEATURE_NAMES, FS, ShapeGroups, group_shapes, shape_features
+from models.features.qrs_shapes import FEATURE_NAMES, FS, ShapeGroups, group_shapes, shape_features
 
 N = 10 * FS
 SHARE = np.array([0.6, 1.0, 0.4, -0.8, 0.2, 0.7, -0.4, -0.5, 0.6, 1.2, 1.1, 0.8])

@@ -15,16 +15,16 @@ import numpy.typing as npt
 import pytest
 from safetensors.numpy import load, save
 
-from models import weights
-from models.calibration import Calibration
-from models.conformal import Conformal
+from models.features.minirocket import fit
+from models.features.minirocket_leads import shared_config, tiled
+from models.features.minirocket_parameters import MiniRocketParameters
 from models.inputs import PPV_PER_LEAD
-from models.minirocket import fit
-from models.minirocket_leads import shared_config, tiled
-from models.minirocket_parameters import MiniRocketParameters
-from models.network_config import NetworkConfig
-from models.network_shapes import tensor_shapes
-from models.weights import Model, WeightsError, load_model, save_model
+from models.network import weights
+from models.network.config import NetworkConfig
+from models.network.shapes import tensor_shapes
+from models.network.weights import Model, WeightsError, load_model, save_model
+from models.uncertainty.calibration import Calibration
+from models.uncertainty.conformal import Conformal
 
 CONFIG = NetworkConfig(d=16, narrow=4, wide=8, blocks=1, d_state=4, headdim=8, heads=2, joint_hidden=8)
 TRAINING = {"steps": 3, "databases": ["mitdb"], "seed": 7}
@@ -299,7 +299,9 @@ def run(script: str, environment: dict[str, str]) -> str:
 def test_the_folder_can_be_named(model: tuple[Path, Model]) -> None:
     """WARDBEAT_WEIGHTS stands in for the shipped folder; without it, it is the one beside the package."""
     path, saved = model
-    script = "from models.weights import default_path, load_model; print(default_path()); print(load_model().name)"
+    script = (
+        "from models.network.weights import default_path, load_model; print(default_path()); print(load_model().name)"
+    )
     environment = {**os.environ, weights.FOLDER: str(path.parent)}
     assert run(script, environment) == f"{path}\n{saved.name}\n"
     expected = Path(weights.__file__).resolve().parents[1] / "weights" / "model.safetensors"
@@ -311,7 +313,7 @@ def test_loading_needs_no_torch(model: tuple[Path, Model]) -> None:
     """The CPU worker has none: reading weights may not import it."""
     path, _ = model
     script = (
-        "import sys; from pathlib import Path; from models.weights import load_model; "
+        "import sys; from pathlib import Path; from models.network.weights import load_model; "
         f"load_model(Path({str(path)!r})); print('torch' in sys.modules)"
     )
     assert (
@@ -334,7 +336,7 @@ def test_loading_needs_no_torch(model: tuple[Path, Model]) -> None:
 )
 def test_shapes_are_those_of_the_torch_network(change: dict[str, Any]) -> None:
     """What is checked without torch is what training saves, in every ablation."""
-    from models.network import Network
+    from models.network.torch_network import Network
 
     config = replace(CONFIG, **change)
     state = Network(config).state_dict()

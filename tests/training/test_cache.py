@@ -12,8 +12,8 @@ from safetensors.numpy import load_file, save_file
 from ecg.synthetic import SyntheticPatient
 from ecg.writer import write_record
 from models.classes import AF, SINUS
+from models.features.minirocket_leads import fit_shared, shared_config
 from models.inputs import PPV_PER_LEAD, RATE, SAMPLES
-from models.minirocket_leads import fit_shared, shared_config
 from wardbeat.training import cache, patients
 from wardbeat.training.drawing import Tools, joined, rows_of, stack
 from wardbeat.training.records import records_of

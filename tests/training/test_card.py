@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.calibration import Calibration
 from models.classes import OUTPUTS, RHYTHMS
-from models.conformal import Conformal, coverage
-from models.minirocket import fit
-from models.minirocket_leads import shared_config, tiled
-from models.network_config import NetworkConfig
-from models.network_shapes import tensor_shapes
-from models.reliability import reliability
-from models.weights import Model, save_model
+from models.features.minirocket import fit
+from models.features.minirocket_leads import shared_config, tiled
+from models.network.config import NetworkConfig
+from models.network.shapes import tensor_shapes
+from models.network.weights import Model, save_model
+from models.uncertainty.calibration import Calibration
+from models.uncertainty.conformal import Conformal, coverage
+from models.uncertainty.reliability import reliability
 from wardbeat.evaluation.report import Report, WindowTable
 from wardbeat.evaluation.summary import Draws, window_row
 from wardbeat.training.card import LIMITS, NOT_FOR, CardFacts, SplitRow, model_card

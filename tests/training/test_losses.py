@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from models.classes import AF, OUTPUTS, RHYTHMS
-from models.network import Network, Output
-from models.network_config import NetworkConfig
+from models.network.config import NetworkConfig
+from models.network.torch_network import Network, Output
 from wardbeat.training.config import LossConfig
 from wardbeat.training.losses import TargetTensors, log1mexp, losses, one_against_rest, seconds_loss, window_target
 

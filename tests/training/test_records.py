@@ -8,8 +8,8 @@ import pytest
 
 from ecg.leads import LEADS
 from ecg.synthetic import SyntheticPatient
-from models.minirocket_leads import fit_shared, shared_config
-from models.minirocket_parameters import MiniRocketParameters
+from models.features.minirocket_leads import fit_shared, shared_config
+from models.features.minirocket_parameters import MiniRocketParameters
 from wardbeat.training.records import (
     LIMB,
     PLANS,

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.batch import Batch
 from models.classes import AF, FINDINGS, NOISE, SINUS
 from models.inputs import N_RR_SPAN
+from models.network.batch import Batch
 from tests.training.random_cache import arrays, write
 from wardbeat.training.config import DropoutConfig, TrainingConfig
 from wardbeat.training.sampler import (

@@ -9,7 +9,7 @@ import torch
 from safetensors.numpy import load_file
 
 from models.classes import AF, OUTPUTS
-from models.network_config import NetworkConfig
+from models.network.config import NetworkConfig
 from tests.training.random_cache import write
 from wardbeat.training import boosted
 from wardbeat.training import config as configs

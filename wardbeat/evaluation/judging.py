@@ -13,8 +13,8 @@ from alarms.episodes import Episode
 from ecg.quality import LeadState
 from models.classes import FINDINGS, NOISE, OUTPUTS, RHYTHMS
 from models.finding import Finding
+from models.network.weights import Model, load_model
 from models.rhythm_network import RhythmNetwork
-from models.weights import Model, load_model
 from stream.bed import BedConfig
 from stream.offline import Analysis, analyze_beats, analyze_recording
 from wardbeat.evaluation import cpsc2021
@@ -118,7 +118,7 @@ def judge(record: Record, task: Task) -> Judged:
 
     Raises:
         ecg.readers.RecordError: it cannot be read.
-        models.weights.WeightsError: nor can the weights.
+        models.network.weights.WeightsError: nor can the weights.
         ValueError: its annotations make no sense.
     """
     case = load(task.data, record)

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from ecg.leads import LEADS
-from models.weights import default_path
+from models.network.weights import default_path
 from wardbeat.evaluation import tables
 from wardbeat.evaluation.datasets import VITALDB, check_names, group_of, lead_sets
 from wardbeat.evaluation.judging import HOP_S, Judged, Task, judge, model_of
@@ -65,7 +65,7 @@ def weights_of(request: Request, dataset: str) -> Path | None:
 
     Raises:
         ValueError: the network that shall not have seen the database is missing, or says that it has seen it.
-        models.weights.WeightsError: the file is not as it was written.
+        models.network.weights.WeightsError: the file is not as it was written.
     """
     if not request.left_out:
         return request.weights
@@ -88,7 +88,7 @@ def evaluate(request: Request, progress: Progress | None = None) -> Report:
 
     Raises:
         ValueError: a record cannot be read, or see ``weights_of``.
-        models.weights.WeightsError: weights are missing or altered.
+        models.network.weights.WeightsError: weights are missing or altered.
     """
     plan = [(name, records_of(request.data, name), weights_of(request, name)) for name in request.datasets]
     names = tuple(dict.fromkeys(model_of(weights).name for _, _, weights in plan))

@@ -21,9 +21,9 @@ import numpy as np
 from ecg.leads import N_LEADS
 from ecg.readers import read_recording
 from models.classes import AF
+from models.features.minirocket_leads import fit_shared, shared_config
+from models.features.minirocket_parameters import MiniRocketParameters
 from models.inputs import PPV_PER_LEAD, RATE, SAMPLES
-from models.minirocket_leads import fit_shared, shared_config
-from models.minirocket_parameters import MiniRocketParameters
 from wardbeat.training import patients
 from wardbeat.training.drawing import Arrays, Tools, joined, rows_of, stack
 from wardbeat.training.noise import Floats, noise_bank

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from models.classes import FINDINGS, OUTPUTS, RHYTHMS
-from models.conformal import Coverage
-from models.reliability import Reliability
-from models.weights import Model
+from models.network.weights import Model
+from models.uncertainty.conformal import Coverage
+from models.uncertainty.reliability import Reliability
 from wardbeat.evaluation.report import Report, to_markdown
 from wardbeat.training.sources import SOURCES
 

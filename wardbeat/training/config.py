@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from models.network_config import NetworkConfig
+from models.network.config import NetworkConfig
 
 GROUPS: dict[str, tuple[str, ...]] = {
     # Sets of one source, left out together.
@@ -91,7 +91,7 @@ class TrainingConfig:
         class_balance: 1 draws each class of a dataset equally often, 0 as often as it has subjects.
         check_steps: steps between two looks at the validation subjects and two checkpoints.
         check_windows: validation windows of one dataset at most.
-        kernels: of ``models.network.Network``: "fused" trains the default sizes in half the time on a CPU.
+        kernels: of ``torch_network.Network``: "fused" trains the default sizes in half the time on a CPU.
         threads: of torch.
         device: of torch.
     """

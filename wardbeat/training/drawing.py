@@ -11,8 +11,8 @@ import numpy.typing as npt
 from ecg.readers import read_beats, read_recording
 from ecg.recording import Recording
 from models.classes import NOISE
+from models.features.minirocket_parameters import KNOWN_SHARE, MiniRocketParameters
 from models.inputs import PULSE_NAMES, NetworkInput
-from models.minirocket_parameters import KNOWN_SHARE, MiniRocketParameters
 from wardbeat.training import patients
 from wardbeat.training.augment import Copy, augmented, beats_seen, rng_of
 from wardbeat.training.labels import (

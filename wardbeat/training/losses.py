@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from models.classes import AF, RHYTHMS
-from models.network import Output
+from models.network.torch_network import Output
 from wardbeat.training.config import LossConfig
 
 CLOSEST = -1e-7  # of log p to 0: about the last step of float32 below p = 1

@@ -14,10 +14,10 @@ from ecg.beats import BeatDetector
 from ecg.leads import LEADS, N_LEADS
 from ecg.quality import LeadQuality, LeadState, QualityMark, usable
 from ecg.recording import Recording
-from models.extractor import Extractor, RhythmMemory
+from models.features.extractor import Extractor, RhythmMemory
+from models.features.minirocket_parameters import MiniRocketParameters
 from models.inputs import CONTEXT_WINDOWS, SECONDS, NetworkInput
 from models.judge import USABLE_SHARE
-from models.minirocket_parameters import MiniRocketParameters
 from stream.offline import CHUNK_S, uv_per_bit
 from wardbeat.training.labels import RARE
 from windowing.assembler import Assembler

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg.leads import N_LEADS
-from models.batch import Batch
 from models.classes import AF, FINDINGS, FLUTTER, NOISE, OTHER, RHYTHMS, SINUS
 from models.inputs import N_PULSE, N_RR_SPAN, PPV_PER_LEAD, PULSE_NAMES, SAMPLES
+from models.network.batch import Batch
 from wardbeat.training.config import GROUPS, DropoutConfig, TrainingConfig
 
 Bools = npt.NDArray[np.bool_]

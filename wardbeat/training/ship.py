@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.calibration import Calibration, equal_weights, fit_calibration
 from models.classes import RHYTHMS
-from models.conformal import Conformal, Coverage, coverage, fit_conformal
-from models.network import Network
-from models.reliability import Reliability, reliability
-from models.weights import Model, save_model
+from models.network.torch_network import Network
+from models.network.weights import Model, save_model
+from models.uncertainty.calibration import Calibration, equal_weights, fit_calibration
+from models.uncertainty.conformal import Conformal, Coverage, coverage, fit_conformal
+from models.uncertainty.reliability import Reliability, reliability
 from wardbeat.training.cache import load_minirocket
 from wardbeat.training.config import TrainingConfig
 from wardbeat.training.config import load as load_config
@@ -71,7 +71,7 @@ def ship(run: Path, path: Path) -> Shipped:
 
     Raises:
         ValueError: a split has no window of which anything is known.
-        models.weights.WeightsError: the tensors do not fit this code.
+        models.network.weights.WeightsError: the tensors do not fit this code.
     """
     config = load_config(run / CONFIG)
     datasets = load_cache(config)

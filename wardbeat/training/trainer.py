@@ -16,9 +16,9 @@ from safetensors.numpy import load_file, save_file
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 from torch import nn
 
-from models.batch import Batch
 from models.classes import AF
-from models.network import Network, tensors
+from models.network.batch import Batch
+from models.network.torch_network import Network, tensors
 from wardbeat.training import boosted
 from wardbeat.training import config as configs
 from wardbeat.training.config import TrainingConfig

@@ -1,4 +1,4 @@
-"""The arithmetic of :mod:`models.hrv`: one series of RR intervals in, its features and what of them is defined out.
+"""The arithmetic of ``models.features.hrv``: a series of RR intervals in, its features and which of them are defined.
 
 A series may have breaks (a beat that is not trusted, a silence). ``joined[i]`` says that interval ``i`` begins at the
 beat where interval ``i - 1`` ends; no difference, pair or template reaches over a break.
@@ -61,10 +61,10 @@ CELL_MS = 25.0  # Sarkar et al. 2008 and Lian et al. 2011 both draw their maps i
 REACH_MS = 600.0  # Sarkar's map ends there; what lies beyond counts in its outermost cell
 ORIGIN_MS = 80.0  # half the side of Sarkar's square of regular beats
 SIDE = 49  # cells of the ΔRR axis, 24 on either side of the one at zero
-LONGEST_CELL = 120  # 3 s, above which models.hrv lets no interval in
+LONGEST_CELL = 120  # 3 s, above which models.features.hrv lets no interval in
 STEP_EDGES = np.array([0.02, 0.05, 0.10, 0.20])  # of the mean RR: respiration, ectopy and AF lie one after another
 LEVEL_EDGES = np.array([0.80, 0.93, 1.07, 1.20])  # of the median RR
-EARLY = 0.85  # of the median RR, as in models.qrs_shapes
+EARLY = 0.85  # of the median RR, as in models.features.qrs_shapes
 PAUSE = 1.10  # of the median RR: longer than what respiration makes of most beats
 COMPENSATED = 0.05  # of two medians: the next beat came where it would have come without the early one
 

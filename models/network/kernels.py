@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from models.inputs import SAMPLES, TOKENS
-from models.network_config import NetworkConfig
+from models.network.config import NetworkConfig
 
 DEFAULT = NetworkConfig()
 NARROW = DEFAULT.narrow

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from models.hrv import LONGEST_RR_MS
+from models.features.hrv import LONGEST_RR_MS
 from models.inputs import N_PULSE, PULSE_NAMES, SECONDS, TOKENS
 from windowing.spans import ANALYSIS_FS
 

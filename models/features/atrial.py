@@ -22,7 +22,7 @@ import numpy.typing as npt
 from numba import njit
 
 from ecg.leads import LEAD_INDEX, N_LEADS
-from models.qrs_shapes import FS, REORDER, THIN, ShapeGroups
+from models.features.qrs_shapes import FS, REORDER, THIN, ShapeGroups
 
 RATE = 125  # Hz; P and f waves are below 25 Hz
 STEP = FS // THIN // RATE
@@ -358,7 +358,7 @@ def _spectral(rest: Floats, open_: Floats, height: Floats, per_lead: Floats) -> 
 
 
 def atrial_features(groups: ShapeGroups) -> tuple[Floats, Bools]:
-    """Atrial features of the window whose beats ``models.qrs_shapes.group_shapes`` grouped.
+    """Atrial features of the window whose beats ``models.features.qrs_shapes.group_shapes`` grouped.
 
     Args:
         groups: the beats by shape, with the thinned signal of the leads; at least 8.3 s long.

@@ -1,7 +1,7 @@
 """Mamba-2 in torch (Dao & Gu 2024, arXiv 2405.21060): plainly, by fused CPU kernels, and by those of mamba_ssm.
 
 All three have the names and shapes of mamba_ssm.Mamba2, so that they share their weights. Symbols: as in
-``models.network``, which alone imports this.
+``models.network.torch_network``, which alone imports this.
 """
 
 from collections.abc import Callable
@@ -14,9 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models import mamba_gradient, network_kernels
 from models.inputs import Floats
-from models.network_config import NetworkConfig
+from models.network import kernels as network_kernels
+from models.network import mamba_gradient
+from models.network.config import NetworkConfig
 
 EPS = 1e-5  # of RMSNorm, as in mamba_ssm
 

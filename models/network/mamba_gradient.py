@@ -1,4 +1,4 @@
-"""The gradient of ``models.network_kernels.mamba2``, for training on a CPU: the recurrence backwards, state by state.
+"""The gradient of ``models.network.kernels.mamba2``, for training on a CPU: the recurrence backwards, state by state.
 
 With s_t = exp(a Δ_t) s_{t−1} + Δ_t x_t ⊗ B_t and y_t = C_t · s_t + D x_t, the adjoint of the state runs from the last
 token to the first: G_t = C_t ⊗ ∂y_t + exp(a Δ_{t+1}) G_{t+1}. The states are computed anew and held for one window at a
@@ -10,7 +10,7 @@ Arrays that begin with ``d_`` are gradients of what the rest of the name says.
 import numpy as np
 from numba import njit
 
-from models.network_kernels import (
+from models.network.kernels import (
     CHANNELS,
     D_CONV,
     D_STATE,

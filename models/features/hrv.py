@@ -39,7 +39,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models import hrv_kernels
+from models.features import hrv_kernels
 
 FS = 500
 SPANS_S = (10, 30, 60)

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg.leads import N_LEADS
-from models.minirocket import MiniRocketConfig, Samples, fit
-from models.minirocket_kernels import N_KERNELS
-from models.minirocket_parameters import KNOWN_SHARE, Mask, MiniRocketParameters
+from models.features.minirocket import MiniRocketConfig, Samples, fit
+from models.features.minirocket_kernels import N_KERNELS
+from models.features.minirocket_parameters import KNOWN_SHARE, Mask, MiniRocketParameters
 
 LEAST_ROWS = 2 * N_LEADS  # of known leads to take biases from
 
@@ -24,7 +24,7 @@ def fit_shared(windows: Samples, mask: Mask, config: MiniRocketConfig) -> MiniRo
     """Parameters of ``config.features`` features for each of the twelve leads, ordered as :func:`by_lead` undoes.
 
     Args:
-        windows: (b, 12, n) int16 as ``models.minirocket.quantise`` gives them.
+        windows: (b, 12, n) int16 as ``models.features.minirocket.quantise`` gives them.
         mask: the same shape, True where real.
         config: as :func:`shared_config` makes it.
 

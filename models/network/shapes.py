@@ -2,13 +2,13 @@
 
 from models.classes import OUTPUTS
 from models.inputs import N_ATRIAL, N_CONTEXT, N_PULSE, N_RR, N_RR_SPAN, N_SHAPE, PPV_PER_LEAD
-from models.network_config import NetworkConfig
+from models.network.config import NetworkConfig
 
 Shapes = dict[str, tuple[int, ...]]
 
 
 def tensor_shapes(config: NetworkConfig) -> Shapes:
-    """Name → shape of all that ``models.network.Network(config).state_dict()`` holds."""
+    """Name → shape of all that ``models.network.torch_network.Network(config).state_dict()`` holds."""
     d, k = config.d, len(OUTPUTS)
     shapes = _tokenizer(config) if config.use_signal else {"none": (d,)}
     if config.use_rhythm:

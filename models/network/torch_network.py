@@ -1,4 +1,4 @@
-"""The rhythm network in torch, for training and as the reference; ``models.forward`` is the same without torch.
+"""The rhythm network in torch, for training and as the reference; ``models.network.forward`` is the same without torch.
 
 The order of reading is the order of the data. Symbols:
     b  windows of a batch               n  known leads of all of them, packed one after another
@@ -20,7 +20,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ecg.leads import N_LEADS
-from models.batch import Batch
 from models.classes import OUTPUTS, RHYTHMS
 from models.inputs import (
     N_ATRIAL,
@@ -33,8 +32,9 @@ from models.inputs import (
     SECONDS,
     TOKENS_PER_S,
 )
-from models.mamba import FusedMamba2, Mamba2, RMSNorm, kernel_mamba2
-from models.network_config import NetworkConfig
+from models.network.batch import Batch
+from models.network.config import NetworkConfig
+from models.network.mamba import FusedMamba2, Mamba2, RMSNorm, kernel_mamba2
 
 SIGNAL_UNIT = 100  # of the input, which counts hundredths of the lead's slow amplitude
 RR_SPANS = N_RR // N_RR_SPAN

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg.leads import N_LEADS
-from models import minirocket_kernels as kernels
+from models.features import minirocket_kernels as kernels
 from windowing.spans import ANALYSIS_FS, BLOCK
 
 MOST_LEADS = 9  # in one combination, as in the paper

@@ -19,14 +19,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from ecg.leads import N_LEADS
-from models import atrial, hrv, qrs_shapes
-from models.calibration import Calibration
 from models.classes import OUTPUTS
-from models.conformal import Conformal
+from models.features import atrial, hrv, qrs_shapes
+from models.features.minirocket_parameters import MiniRocketParameters
 from models.inputs import PPV_PER_LEAD, PULSE_NAMES
-from models.minirocket_parameters import MiniRocketParameters
-from models.network_config import NetworkConfig
-from models.network_shapes import tensor_shapes
+from models.network.config import NetworkConfig
+from models.network.shapes import tensor_shapes
+from models.uncertainty.calibration import Calibration
+from models.uncertainty.conformal import Conformal
 
 VERSION = 1  # of the file; another means that tensors or their meaning have changed
 FILE = "model.safetensors"
@@ -48,7 +48,7 @@ class Model:
     """All that training fixes.
 
     Attributes:
-        network: name → float32 tensor, names and shapes of ``models.network_shapes.tensor_shapes(config)``.
+        network: name → float32 tensor, names and shapes of ``models.network.shapes.tensor_shapes(config)``.
         config: what shapes the network.
         minirocket: kernels and biases.
         calibration: of the probabilities.

@@ -14,9 +14,15 @@ import numpy.typing as npt
 
 from ecg.filters import FilterBank
 from ecg.leads import N_LEADS
-from models.amplitude import Amplitude
-from models.atrial import atrial_features
-from models.hrv import rr_features
+from models.features.amplitude import Amplitude
+from models.features.atrial import atrial_features
+from models.features.hrv import rr_features
+from models.features.minirocket import LIMIT
+from models.features.minirocket_leads import by_lead
+from models.features.minirocket_parameters import KNOWN_SHARE, MiniRocketParameters
+from models.features.minirocket_stream import MiniRocketStream
+from models.features.pulse import pulse
+from models.features.qrs_shapes import group_shapes, shape_features
 from models.inputs import (
     CONTEXT_WINDOWS,
     N_ATRIAL,
@@ -29,12 +35,6 @@ from models.inputs import (
     NetworkInput,
     no_signal,
 )
-from models.minirocket import LIMIT
-from models.minirocket_leads import by_lead
-from models.minirocket_parameters import KNOWN_SHARE, MiniRocketParameters
-from models.minirocket_stream import MiniRocketStream
-from models.pulse import pulse
-from models.qrs_shapes import group_shapes, shape_features
 from windowing.spans import ANALYSIS_FS, BLOCK, Window
 
 LOW_HZ, HIGH_HZ = 0.5, 35.0  # P, f and T waves; less wander than that, and nothing that 100 samples a second would fold
@@ -118,7 +118,7 @@ class Extractor:
         """Stand at the beginning of an epoch.
 
         Args:
-            minirocket: as ``models.minirocket_leads.fit_shared`` makes it, at 100 Hz.
+            minirocket: as ``models.features.minirocket_leads.fit_shared`` makes it, at 100 Hz.
             hop_s: seconds from window to window.
         """
         self.hop = round(hop_s * ANALYSIS_FS)

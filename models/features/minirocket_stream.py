@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg.leads import N_LEADS
-from models import minirocket_kernels as kernels
-from models.minirocket import Samples, arguments, check, extended, proportions
-from models.minirocket_parameters import Mask, MiniRocketParameters
+from models.features import minirocket_kernels as kernels
+from models.features.minirocket import Samples, arguments, check, extended, proportions
+from models.features.minirocket_parameters import Mask, MiniRocketParameters
 
 _count_hop: Callable[..., None] = kernels.count_hop
 LONGEST_HOP = 2**15 - kernels.LANES  # positives of a hop are counted in int16

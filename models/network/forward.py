@@ -1,6 +1,6 @@
-"""The rhythm network without torch: NumPy's matrix products and the kernels of ``models.network_kernels``.
+"""The rhythm network without torch: NumPy's matrix products and the kernels of ``models.network.kernels``.
 
-The same function as ``models.network``, which tells the symbols and the shape of each step; the tests hold the two
+The same function as ``torch_network``, which tells the symbols and the shape of each step; the tests hold the two
 together. Scales that stand before a matrix product (of RMSNorm, of the attention's score, of the signal's unit) are
 multiplied into its weights once. Each window is computed by products of its own shape, never of the batch's, so that
 what is said of it does not depend on its company.
@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg.leads import N_LEADS
-from models import network_kernels as kernels
-from models.batch import Batch
 from models.classes import OUTPUTS, RHYTHMS
 from models.inputs import N_RR, N_RR_SPAN, SECONDS, TOKENS, TOKENS_PER_S, Floats
-from models.network_config import NetworkConfig
+from models.network import kernels
+from models.network.batch import Batch
+from models.network.config import NetworkConfig
 
 Weights = Mapping[str, npt.NDArray[np.generic]]
 
@@ -273,7 +273,7 @@ class Forward:
     """The network with its weights; one call for the windows of many beds."""
 
     def __init__(self, weights: Weights, config: NetworkConfig) -> None:
-        """``weights``: the state dict of ``models.network.Network``. Raises ValueError for what does not run here."""
+        """``weights``: the state dict of ``torch_network.Network``. Raises ValueError for what does not run here."""
         default = NetworkConfig()
         for field in fields(config):
             value, known = getattr(config, field.name), getattr(default, field.name)

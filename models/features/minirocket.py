@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg.leads import N_LEADS
-from models import minirocket_kernels as kernels
-from models.minirocket_parameters import (
+from models.features import minirocket_kernels as kernels
+from models.features.minirocket_parameters import (
     KNOWN_SHARE,
     Mask,
     MiniRocketConfig,

@@ -1,0 +1,1 @@
+"""What is measured of a window before the network sees it."""
