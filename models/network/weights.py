@@ -74,7 +74,7 @@ class Model:
 def default_path() -> Path:
     """In the folder that ``WARDBEAT_WEIGHTS`` names, else in ``weights/`` beside this package."""
     folder = os.environ.get(FOLDER)
-    return (Path(folder) if folder else Path(__file__).resolve().parent.parent / "weights") / FILE
+    return (Path(folder) if folder else Path(__file__).resolve().parents[2] / "weights") / FILE
 
 
 def load_model(path: Path | None = None) -> Model:
