@@ -1,5 +1,6 @@
 """The alarms that are active on one bed, and the events that start, update and end them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +18,28 @@ class Ledger:
         self.sent_at = 0.0
         self.active: dict[Kind, AlarmEvent] = {}
         self.events: list[AlarmEvent] = []
+
+    def begin(self, epoch: int) -> None:
+        """Alarms of ``epoch`` come next.
+
+        Raises:
+            ValueError: alarms of the epoch before are still active.
+        """
+        if self.active:
+            raise ValueError(f"epoch {epoch} cannot start, {self.epoch} has {', '.join(self.active)}")
+        self.epoch = epoch
+
+    def restore(self, epoch: int | None, active: Sequence[AlarmEvent]) -> None:
+        """Hold the alarms that a snapshot said are active in ``epoch``.
+
+        Raises:
+            ValueError: one is of another bed.
+        """
+        for event in active:
+            if event.bed != self.bed:
+                raise ValueError(f"snapshot: expected bed {self.bed!r}, got {event.bed!r}")
+        self.epoch = epoch or 0
+        self.active = {event.kind: event for event in active}
 
     def start(
         self,

@@ -107,10 +107,8 @@ class RhythmAlarms:
         Raises:
             ValueError: an alarm of the epoch before is still active: ``finish`` ends it.
         """
-        if self._ledger.active:
-            raise ValueError(f"epoch {epoch} cannot start, {self._memory.epoch} has {', '.join(self._ledger.active)}")
+        self._ledger.begin(epoch)
         self._memory = _Memory(epoch=epoch, evidence=Evidence(round(self.config.noise_bar * SCALE)))
-        self._ledger.epoch = epoch
 
     def observe(self, finding: Finding, beats: npt.NDArray[np.int64]) -> list[AlarmEvent]:
         """Judge the next window.
@@ -160,12 +158,8 @@ class RhythmAlarms:
             ValueError: it is the snapshot of another bed.
         """
         memory, active = msgspec.msgpack.decode(data, type=tuple[_Memory, list[AlarmEvent]])
-        for event in active:
-            if event.bed != self._ledger.bed:
-                raise ValueError(f"snapshot: expected bed {self._ledger.bed!r}, got {event.bed!r}")
+        self._ledger.restore(memory.epoch, active)
         self._memory = memory
-        self._ledger.epoch = memory.epoch or 0
-        self._ledger.active = {event.kind: event for event in active}
 
     def _pass_silence(self, finding: Finding, beats: npt.NDArray[np.int64]) -> None:
         """Nothing came for long: judge that until nothing is left to judge, then let the rest go by."""

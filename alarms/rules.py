@@ -62,10 +62,8 @@ class Rules:
         Raises:
             ValueError: alarms of the epoch before are still active: ``finish`` ends them.
         """
-        if self._ledger.active:
-            raise ValueError(f"epoch {epoch} cannot start, {self._memory.epoch} has {', '.join(self._ledger.active)}")
+        self._ledger.begin(epoch)
         self._memory = _Memory(epoch=epoch)
-        self._ledger.epoch = epoch
 
     def observe(self, observation: Observation) -> list[AlarmEvent]:
         """Judge the next stretch of the epoch; what lies between the last one and this counts as not received.
@@ -120,12 +118,8 @@ class Rules:
             ValueError: it is the snapshot of another bed.
         """
         memory, active = msgspec.msgpack.decode(data, type=tuple[_Memory, list[AlarmEvent]])
-        for event in active:
-            if event.bed != self._ledger.bed:
-                raise ValueError(f"snapshot: expected bed {self._ledger.bed!r}, got {event.bed!r}")
+        self._ledger.restore(memory.epoch, active)
         self._memory = memory
-        self._ledger.epoch = memory.epoch or 0
-        self._ledger.active = {event.kind: event for event in active}
 
     def _tick(self, now: int, covered: bool, received: bool) -> None:
         memory = self._memory
