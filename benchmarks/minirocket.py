@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg.leads import N_LEADS
-from models.features.minirocket import LIMIT, MiniRocketConfig, MiniRocketParameters, Samples, fit, transform
+from models.features.minirocket import LIMIT, Samples, fit, transform
+from models.features.minirocket_parameters import MiniRocketConfig, MiniRocketParameters
 from models.features.minirocket_stream import MiniRocketStream
 
 ROWS = (
@@ -36,7 +37,7 @@ ROWS = (
 
 
 def signal(windows: int, samples: int) -> Samples:
-    """(windows, 12, samples) steps of 10 µV: wander and noise."""
+    """(windows, 12, samples) steps: wander and noise."""
     rng = np.random.default_rng(1)
     walk = np.sin(np.cumsum(rng.normal(0, 0.1, (windows, N_LEADS, samples)), axis=-1))
     return np.clip(np.rint(100 * walk + rng.normal(0, 10, walk.shape)), -LIMIT, LIMIT).astype(np.int16)

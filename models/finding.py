@@ -6,7 +6,7 @@ NO_MODEL = "beats-1"  # judging by beats and signal alone; a network's findings 
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What beats, signal and (once there is one) the network say of the 10 s that end at ``end``.
+    """What beats, signal and (where there is one) the network say of the 10 s that end at ``end``.
 
     Attributes:
         bed: the bed.

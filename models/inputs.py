@@ -17,7 +17,7 @@ SECONDS = 10
 SAMPLES = RATE * SECONDS
 TOKENS_PER_S = 10
 TOKENS = TOKENS_PER_S * SECONDS
-PPV_PER_LEAD = 504  # MiniRocket features, the same 84 kernels at six dilations for each lead
+PPV_PER_LEAD = 504  # MiniRocket features: for each lead six of each of the 84 kernels, at dilations of 1, 2, 4, 7, 12
 
 N_RR, N_SHAPE, N_ATRIAL = hrv.N_FEATURES, qrs_shapes.N_FEATURES, atrial.N_FEATURES
 N_RR_SPAN = hrv_kernels.N_NAMES  # of one span of 10, 30 or 60 s
@@ -30,8 +30,8 @@ Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class NetworkInput:
-    """One window; leads in the order of ``ecg.leads.LEADS``.
+class InputArrays:
+    """What is given of a window, or of b side by side, b first; leads in the order of ``ecg.leads.LEADS``.
 
     Attributes:
         signal: (12, 1000) int16, 100 Hz, in steps of which 50 are about the lead's own slow amplitude; zero where not
@@ -56,6 +56,11 @@ class NetworkInput:
     pulse: Floats
     context: Floats
     context_age_s: Floats
+
+
+@dataclass(frozen=True)
+class NetworkInput(InputArrays):
+    """One window."""
 
 
 def no_signal(rr: Floats, pulse: Floats, context: Floats, context_age_s: Floats) -> NetworkInput:

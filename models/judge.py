@@ -1,4 +1,4 @@
-"""The judgement of one window by what beats and signal alone can tell; the network will add its word here."""
+"""The judgement of one window by what beats and signal alone can tell; ``models.rhythm_network`` has the network's."""
 
 from collections.abc import Sequence
 

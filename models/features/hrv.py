@@ -22,7 +22,7 @@ All of it is a pure function of the beats. What a span is too short for is NaN a
 | rr_map_cells | occupied 25 ms cells of (RRᵢ, ΔRRᵢ) a point | Lian et al. 2011 |
 | rr_step_0_2 … rr_step_over_20 | shares of abs(ΔRR) in % of the mean RR | after Dash et al. 2009, Sarkar et al. 2008 |
 | rr_below_80 … rr_above_120 | shares of RR in % of the median RR | |
-| rr_early | share of RR below 85 % of the median; or of beats that ``ectopic`` marks | |
+| rr_early | share of RR below 85 % of the median | |
 | rr_early_pause | share of RR that are early and followed by one above 110 % of the median | |
 | rr_early_compensated | the same where the two make two medians, to 5 % | |
 
@@ -50,7 +50,6 @@ N_FEATURES = len(FEATURE_NAMES)
 
 Indices = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
-_EARLY = hrv_kernels.NAMES.index("rr_early")
 
 
 class RRFeatures(NamedTuple):
@@ -69,30 +68,22 @@ class RRFeatures(NamedTuple):
         return {name: float(v) for name, v, ok in zip(FEATURE_NAMES, self.values, self.mask, strict=True) if ok}
 
 
-def rr_features(
-    r_peaks: Indices, now: int, *, since: int = 0, trusted: Bools | None = None, ectopic: Bools | None = None
-) -> RRFeatures:
+def rr_features(r_peaks: Indices, now: int, *, since: int = 0) -> RRFeatures:
     """RR features of the 10, 30 and 60 s that end at ``now``.
 
-    A span holds the beats in ``(now - span, now]`` and the intervals between them. An interval above 3 s, or with a
-    beat that is not trusted, is left out, and no difference is taken across it. A span of which less than half was
-    seen is masked as a whole.
+    A span holds the beats in ``(now - span, now]`` and the intervals between them. An interval above 3 s is
+    left out, and no difference is taken across it. A span of which less than half was seen is masked as a whole.
 
     Args:
         r_peaks: (b,) int64 analysis sample indices (500 Hz) of R peaks, ascending; older and later ones are not used.
         now: sample index at which the spans end.
         since: sample index from which the signal was watched; the epoch's start by default.
-        trusted: (b,) bool, beats that are surely beats (say, by the detector's confidence); all by default.
-        ectopic: (b,) bool, beats known to be ectopic by their shape; ``rr_early`` is then their share of the beats.
 
     Raises:
-        ValueError: R peaks do not ascend or are not int64, or flags are not one a beat.
+        ValueError: R peaks do not ascend or are not int64.
     """
     if r_peaks.dtype != np.int64 or r_peaks.ndim != 1:
         raise ValueError(f"r_peaks: expected (b,) int64, got {r_peaks.shape} {r_peaks.dtype}")
-    for name, flags in (("trusted", trusted), ("ectopic", ectopic)):
-        if flags is not None and (flags.shape != r_peaks.shape or flags.dtype != np.bool_):
-            raise ValueError(f"{name}: expected {r_peaks.shape} bool, got {flags.shape} {flags.dtype}")
     first, end = np.searchsorted(r_peaks, [now - SPANS_S[-1] * FS, now], side="right")
     peaks = r_peaks[first:end]
     samples = np.diff(peaks)
@@ -101,8 +92,6 @@ def rr_features(
         raise ValueError(f"r_peaks: expected ascending, got {peaks[at + 1]} after {peaks[at]}")
     rr_ms = samples * (1000.0 / FS)
     good = rr_ms <= LONGEST_RR_MS
-    if trusted is not None:
-        good &= trusted[first + 1 : end] & trusted[first : end - 1] if len(samples) else good
     values = np.full(N_FEATURES, np.nan, np.float32)
     mask = np.zeros(N_FEATURES, np.bool_)
     for k, span in enumerate(SPANS_S):
@@ -114,7 +103,4 @@ def rr_features(
         joined = np.zeros(len(kept), np.bool_)
         joined[1:] = kept[:-1]
         hrv_kernels.features(rr_ms[at:][kept], joined[kept], len(peaks) - at, values[part], mask[part])
-        if ectopic is not None and len(peaks) > at:
-            values[part.start + _EARLY] = ectopic[first + at : end].mean()
-            mask[part.start + _EARLY] = True
     return RRFeatures(values, mask)

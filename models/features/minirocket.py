@@ -3,8 +3,8 @@
 A feature is a PPV: the proportion of positions at which a dilated convolution exceeds a bias. Departures from the
 paper, each for the live ward:
 
-- **Integers.** Samples are steps of 10 µV, clipped to ±303: then nine leads sum up exactly in int16, and a bias is an
-  integer, because C > b exactly if C > ⌊b⌋.
+- **Integers.** Samples are whole steps, clipped to ±303: then nine leads sum up exactly in int16, and a bias is an
+  integer, because C > b exactly if C > ⌊b⌋. How large a step is, ``models.features.extractor`` says.
 - **Real history instead of zero padding.** Position ``e`` of a convolution is that of its newest tap. Half of the
   features ("padded" in the paper) count every position of the window and look up to 8 d samples further back, where the
   paper assumes zeros. The other half count only positions whose taps all lie within the window, as in the paper.
@@ -30,54 +30,12 @@ from models.features.minirocket_parameters import (
     MiniRocketConfig,
     MiniRocketParameters,
     alternating,
-    from_sktime,
 )
-from windowing.spans import ANALYSIS_FS
 
-__all__ = [
-    "MiniRocketConfig",
-    "MiniRocketParameters",
-    "fit",
-    "from_sktime",
-    "quantise",
-    "transform",
-]
-
-STEP_UV = 10.0  # µV; finer than a monitor's noise, and coarse enough for the next line
-LIMIT = 303  # steps, ±3.03 mV; the weights' magnitudes sum to 12, and 12 · 303 · 9 leads = 32724 fits into int16
+LIMIT = 303  # steps; the weights' magnitudes sum to 12, and 12 · 303 · 9 leads = 32724 fits into int16
 
 Samples = npt.NDArray[np.int16]
 _count_window: Callable[..., None] = kernels.count_window
-
-
-def quantise(microvolts: npt.NDArray[np.float32], mask: Mask, rate: int = ANALYSIS_FS) -> tuple[Samples, Mask]:
-    """Steps of 10 µV at the kernels' rate: means of 500 / ``rate`` neighbours, rounded to even, clipped to ±303.
-
-    A pure function of samples on the 0.1 s grid, however they were cut. The mean is the only filter against aliases:
-    give it filtered signals (0.5 – 40 Hz), which an electrode's offset does not push out of range.
-
-    Args:
-        microvolts: (..., k) µV float32 at 500 Hz, k whole steps; not looked at where the mask is False.
-        mask: (..., k) True where real.
-        rate: samples per second.
-
-    Returns:
-        (..., k · rate / 500) int16, zero where missing, and the mask: real where all neighbours are.
-
-    Raises:
-        ValueError: shapes differ, or k is not a multiple of 500 / rate.
-    """
-    many = ANALYSIS_FS // rate
-    if microvolts.shape != mask.shape or microvolts.shape[-1] % many or many * rate != ANALYSIS_FS:
-        got = f"{microvolts.shape}, {mask.shape}, {rate}"
-        raise ValueError(f"microvolts, mask, rate: expected one shape, (..., multiple of 500 / rate), got {got}")
-    held = np.where(mask, microvolts, np.float32(0))
-    total, real = held[..., ::many].copy(), mask[..., ::many].copy()
-    for i in range(1, many):
-        total += held[..., i::many]
-        real &= mask[..., i::many]
-    steps = np.rint(total / np.float32(many * STEP_UV))
-    return np.where(real, np.clip(steps, -LIMIT, LIMIT), 0).astype(np.int16), real
 
 
 def _dilations(config: MiniRocketConfig) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
@@ -97,7 +55,7 @@ def fit(windows: Samples, mask: Mask, config: MiniRocketConfig) -> MiniRocketPar
     The windows of a combination's biases are among those that know most of its leads.
 
     Args:
-        windows: (b, 12, h + n) int16 as :func:`quantise` gives them, any history h; older samples count as zero.
+        windows: (b, 12, h + n) int16 steps of ±303, any history h; older samples count as zero.
         mask: the same shape, True where real.
         config: what to fit; the same input and seed give the same parameters.
 
@@ -147,7 +105,7 @@ def check(samples: Samples, mask: Mask) -> None:
             f"samples, mask: expected int16 (..., 12, n) twice, got {samples.dtype} {samples.shape}, {mask.shape}"
         )
     if samples.size and (samples.max() > LIMIT or samples.min() < -LIMIT):
-        raise ValueError(f"samples: expected ±{LIMIT} steps of 10 µV, got {samples.min()} to {samples.max()}")
+        raise ValueError(f"samples: expected ±{LIMIT} steps, got {samples.min()} to {samples.max()}")
 
 
 def extended(samples: Samples, mask: Mask, left: int, width: int, right: int) -> Samples:
@@ -168,7 +126,7 @@ def transform(
     """PPVs of whole windows.
 
     Args:
-        windows: (b, 12, h + n) int16 steps of 10 µV; the last n samples are the window. ``parameters.history`` samples
+        windows: (b, 12, h + n) int16 steps of ±303; the last n samples are the window. ``parameters.history`` samples
             before it are looked at; those not given count as zero, as before the beginning of an epoch.
         mask: the same shape, True where real.
         parameters: what :func:`fit` gave.

@@ -8,23 +8,23 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg.leads import N_LEADS
-from models.features.minirocket import MiniRocketConfig, Samples, fit
+from models.features.minirocket import Samples, fit
 from models.features.minirocket_kernels import N_KERNELS
-from models.features.minirocket_parameters import KNOWN_SHARE, Mask, MiniRocketParameters
+from models.features.minirocket_parameters import KNOWN_SHARE, Mask, MiniRocketConfig, MiniRocketParameters
 
 LEAST_ROWS = 2 * N_LEADS  # of known leads to take biases from
 
 
-def shared_config(rate: int, features: int, reach_s: float, seed: int = 0) -> MiniRocketConfig:
+def shared_config(rate: int, features: int, reach_s: float) -> MiniRocketConfig:
     """Kernels of one lead: every feature counts positions inside the window only, so that no history is needed."""
-    return MiniRocketConfig(rate=rate, features=features, reach_s=reach_s, most_leads=1, use_history=False, seed=seed)
+    return MiniRocketConfig(rate=rate, features=features, reach_s=reach_s, most_leads=1, use_history=False)
 
 
 def fit_shared(windows: Samples, mask: Mask, config: MiniRocketConfig) -> MiniRocketParameters:
     """Parameters of ``config.features`` features for each of the twelve leads, ordered as :func:`by_lead` undoes.
 
     Args:
-        windows: (b, 12, n) int16 as ``models.features.minirocket.quantise`` gives them.
+        windows: (b, 12, n) int16 steps of ±303.
         mask: the same shape, True where real.
         config: as :func:`shared_config` makes it.
 

@@ -1,6 +1,5 @@
 """What MiniRocket is asked for, and what training fixes: plain arrays to be stored beside the weights."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 
@@ -9,6 +8,7 @@ import numpy.typing as npt
 
 from ecg.leads import N_LEADS
 from models.features import minirocket_kernels as kernels
+from models.stored import StoredArrays
 from windowing.spans import ANALYSIS_FS, BLOCK
 
 MOST_LEADS = 9  # in one combination, as in the paper
@@ -71,7 +71,7 @@ class MiniRocketConfig:
 
 
 @dataclass(frozen=True)
-class MiniRocketParameters:
+class MiniRocketParameters(StoredArrays):
     """What training fixes; features are ordered by dilation, then kernel, then bias, as in ``sktime``.
 
     Attributes:
@@ -173,51 +173,9 @@ class MiniRocketParameters:
         known: Mask = ((self._members & bits[..., None]) != 0)[..., self.combination]
         return known
 
-    def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
-        """Name → array, to be stored beside the weights."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[np.generic]]) -> "MiniRocketParameters":
-        """What :meth:`arrays` gave.
-
-        Raises:
-            ValueError: an array is missing, unknown or of another shape.
-        """
-        names = {each.name for each in fields(cls)}
-        if set(arrays) != names:
-            raise ValueError(f"arrays: expected {sorted(names)}, got {sorted(arrays)}")
-        return cls(**{name: np.ascontiguousarray(array) for name, array in arrays.items()})
-
 
 def alternating(dilations: int) -> npt.NDArray[np.uint8]:
     """(m,) the paper's choice of the combinations that are padded: every other one."""
     k, kernel = np.divmod(np.arange(dilations * kernels.N_KERNELS), kernels.N_KERNELS)
     padded: npt.NDArray[np.uint8] = ((k + kernel) % 2 == 0).astype(np.uint8)
     return padded
-
-
-def from_sktime(parameters: Sequence[npt.NDArray[np.generic]], window: int, rate: int) -> MiniRocketParameters:
-    """What ``sktime``'s ``MiniRocketMultivariate`` fitted (``.parameters``) on integer samples of this module's range.
-
-    Args:
-        parameters: channels per combination, channels, dilations, features per dilation, biases.
-        window: samples of the series.
-        rate: samples per second.
-
-    Raises:
-        ValueError: biases lie beyond int16, or arrays contradict each other.
-    """
-    counts, leads, dilations, per_dilation, biases = (np.asarray(array) for array in parameters)
-    floor = np.floor(biases.astype(np.float64))
-    if np.abs(floor).max() > np.iinfo(np.int16).max:
-        raise ValueError(f"biases: expected ±32767, got {floor.min():g} to {floor.max():g}")
-    return MiniRocketParameters(
-        geometry=np.array([rate, window], dtype=np.int32),
-        dilations=dilations.astype(np.int32),
-        per_dilation=per_dilation.astype(np.int32),
-        lead_counts=counts.astype(np.int32),
-        leads=leads.astype(np.int32),
-        padded=alternating(len(dilations)),
-        biases=floor.astype(np.int16),
-    )

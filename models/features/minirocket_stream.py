@@ -58,7 +58,7 @@ class MiniRocketStream:
         """Take one or more hops.
 
         Args:
-            samples: (12, k · hop) int16 steps of 10 µV as ``minirocket.quantise`` gives them.
+            samples: (12, k · hop) int16 steps of ±303.
             mask: (12, k · hop) True where real; elsewhere samples count as zero.
 
         Raises:

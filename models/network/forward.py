@@ -295,10 +295,7 @@ class Forward:
         """What is said of each window of the batch; ValueError for none."""
         if not len(batch):
             raise ValueError("a batch needs one window at least, got 0")
-        groups = [
-            self._judge(Batch(*(getattr(batch, f.name)[at : at + GROUP] for f in fields(Batch))))
-            for at in range(0, len(batch), GROUP)
-        ]
+        groups = [self._judge(batch[at : at + GROUP]) for at in range(0, len(batch), GROUP)]
         return Result(*(np.concatenate(parts) for parts in zip(*groups, strict=True)))
 
     def _judge(self, batch: Batch) -> Result:

@@ -8,13 +8,13 @@ rarer than there, they are too high.
 Fitting belongs on patients of whom the network saw nothing. That is the caller's duty.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 
 from models.classes import OUTPUTS, RHYTHMS
+from models.stored import StoredArrays
 
 FARTHEST = 16.0  # logit: 1e-7, where the float32 probabilities that come in end
 RIDGE = 1.0  # pull towards a = 1, c = 0, in samples: felt below a few dozen, not among thousands
@@ -29,7 +29,7 @@ Subjects = npt.NDArray[np.str_]
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Calibration(StoredArrays):
     """Slopes a and offsets c, float64.
 
     Attributes:
@@ -74,22 +74,6 @@ class Calibration:
         """(…, 13) probabilities of seconds -> (…, 5) calibrated ones of the rhythms."""
         rhythms = _expect(probabilities, len(OUTPUTS))[..., : len(RHYTHMS)]
         return sigmoid(logit(rhythms) * self.second_slope + self.second_offset)
-
-    def arrays(self) -> dict[str, Floats]:
-        """Name → array, to be stored beside the weights."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[np.generic]]) -> "Calibration":
-        """What :meth:`arrays` gave.
-
-        Raises:
-            ValueError: an array is missing, unknown or of another shape.
-        """
-        names = {each.name for each in fields(cls)}
-        if set(arrays) != names:
-            raise ValueError(f"arrays: expected {sorted(names)}, got {sorted(arrays)}")
-        return cls(**{name: np.ascontiguousarray(array) for name, array in arrays.items()})
 
 
 def sigmoid(z: Floats) -> Floats:

@@ -17,13 +17,13 @@ Where no rhythm reaches its threshold the window is like none that were known: t
 :meth:`Conformal.unusual` says so. Adding to a set can only raise coverage, so the promise stands.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 
 from models.classes import RHYTHMS
+from models.stored import StoredArrays
 
 ALPHA = 0.1  # of the windows with a rhythm may miss it in their set
 LEVEL_Z = 1.959964  # of a two-sided 95 % interval
@@ -35,7 +35,7 @@ Subjects = npt.NDArray[np.str_]
 
 
 @dataclass(frozen=True)
-class Conformal:
+class Conformal(StoredArrays):
     """Thresholds, and what they rest on.
 
     Attributes:
@@ -72,10 +72,10 @@ class Conformal:
             raise ValueError(f"thresholds: expected 0 with so few subjects, got {self.thresholds}, {self.subjects}")
 
     @classmethod
-    def unfitted(cls, alpha: float = ALPHA) -> "Conformal":
+    def unfitted(cls) -> "Conformal":
         """That rules nothing out."""
         k = len(RHYTHMS)
-        return cls(np.array([alpha]), np.zeros(k), np.zeros(k, np.int64), np.zeros(k, np.int64))
+        return cls(np.array([ALPHA]), np.zeros(k), np.zeros(k, np.int64), np.zeros(k, np.int64))
 
     def members(self, p: Floats) -> Bools:
         """(…, 5) calibrated probabilities of a window's rhythms -> (…, 5) which are in its set; one at least.
@@ -98,22 +98,6 @@ class Conformal:
         inside = self.members(p)
         return tuple(RHYTHMS[k] for k in np.argsort(-p, kind="stable") if inside[k])
 
-    def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
-        """Name → array, to be stored beside the weights."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[np.generic]]) -> "Conformal":
-        """What :meth:`arrays` gave.
-
-        Raises:
-            ValueError: an array is missing, unknown or of another shape.
-        """
-        names = {each.name for each in fields(cls)}
-        if set(arrays) != names:
-            raise ValueError(f"arrays: expected {sorted(names)}, got {sorted(arrays)}")
-        return cls(**{name: np.ascontiguousarray(array) for name, array in arrays.items()})
-
 
 def least_subjects(alpha: float) -> int:
     """Patients with a rhythm below which it can never be ruled out: n with ⌈(n + 1)(1 − α)⌉ ≤ n."""
@@ -135,7 +119,7 @@ def threshold(p: Floats, subject: Subjects, alpha: float) -> float:
     return float(p[order][np.searchsorted(missed, may_miss, side="right")])
 
 
-def fit_conformal(p: Floats, target: Floats, subject: Subjects, alpha: float = ALPHA) -> Conformal:
+def fit_conformal(p: Floats, target: Floats, subject: Subjects) -> Conformal:
     """Thresholds from patients whom the network has not seen; those who fitted the calibration will do.
 
     Calibration keeps the order within a rhythm, so that sets come out the same with or without it.
@@ -144,7 +128,6 @@ def fit_conformal(p: Floats, target: Floats, subject: Subjects, alpha: float = A
         p: (n, 5) calibrated probabilities of the rhythms.
         target: (n, 5) above 0.5 where the rhythm occurs in the window; NaN where unknown.
         subject: (n,) whose window it is.
-        alpha: share of the windows with a rhythm that may miss it in their set.
 
     Raises:
         ValueError: shapes do not fit, or a probability is NaN.
@@ -152,8 +135,8 @@ def fit_conformal(p: Floats, target: Floats, subject: Subjects, alpha: float = A
     _check(p, target, subject)
     has = target > 0.5  # NaN is not
     return Conformal(
-        alpha=np.array([alpha]),
-        thresholds=np.array([threshold(p[has[:, k], k], subject[has[:, k]], alpha) for k in range(len(RHYTHMS))]),
+        alpha=np.array([ALPHA]),
+        thresholds=np.array([threshold(p[has[:, k], k], subject[has[:, k]], ALPHA) for k in range(len(RHYTHMS))]),
         subjects=np.array([len(np.unique(subject[has[:, k]])) for k in range(len(RHYTHMS))], np.int64),
         windows=has.sum(0).astype(np.int64),
     )

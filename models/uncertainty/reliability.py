@@ -36,9 +36,7 @@ class Reliability:
     ece_high: float
 
 
-def reliability(
-    p: Floats, target: Floats, subject: npt.NDArray[np.str_], weights: Floats | None = None, seed: int = 0
-) -> Reliability:
+def reliability(p: Floats, target: Floats, subject: npt.NDArray[np.str_], weights: Floats | None = None) -> Reliability:
     """Judge probabilities on windows that did not fit them.
 
     Args:
@@ -46,7 +44,6 @@ def reliability(
         target: (n,) 0 … 1, NaN where unknown: those are left out.
         subject: (n,) whose window it is.
         weights: (n,), equal by default.
-        seed: of the bootstrap.
 
     Raises:
         ValueError: shapes differ, or no target is known.
@@ -61,7 +58,7 @@ def reliability(
     p, y, w = p[known], target[known], w[known]
     names, who = np.unique(subject[known], return_inverse=True)
     sums = _sums_by_subject(p, y, w, who, len(names))
-    draws = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=DRAWS)
+    draws = np.random.default_rng(0).multinomial(len(names), np.full(len(names), 1 / len(names)), size=DRAWS)
     again = _ece(np.tensordot(draws.astype(np.float64), sums, axes=1))  # (draws,)
     low, high = np.quantile(again, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     q = np.clip(p, 1e-7, 1 - 1e-7)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from models.network import kernels as kernels
+from models.network import kernels
 from models.network.batch import Batch
 from models.network.config import NetworkConfig
 from models.network.forward import Forward, Result
@@ -113,7 +113,7 @@ def test_a_window_does_not_depend_on_its_company(forward: Forward) -> None:
     batch.leads[4] = True
     together = forward(batch)
     for i in range(11):
-        alone = forward(Batch(**{f.name: getattr(batch, f.name)[i : i + 1] for f in fields(Batch)}))
+        alone = forward(batch[i : i + 1])
         for name, value in alone._asdict().items():
             np.testing.assert_array_equal(value[0], getattr(together, name)[i], err_msg=f"{name} of window {i}")
 

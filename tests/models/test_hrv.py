@@ -25,8 +25,8 @@ def peaks_of(rr_s: npt.NDArray[np.float64]) -> Indices:
     return np.rint(np.concatenate([[0.0], np.cumsum(rr_s)]) * FS).astype(np.int64)
 
 
-def named(peaks: Indices, **kwargs: int) -> dict[str, float]:
-    return rr_features(peaks, int(peaks[-1]), since=int(peaks[-1]) - 60 * FS, **kwargs).named()
+def named(peaks: Indices) -> dict[str, float]:
+    return rr_features(peaks, int(peaks[-1]), since=int(peaks[-1]) - 60 * FS).named()
 
 
 def minute(peaks: Indices) -> Indices:
@@ -210,8 +210,8 @@ def test_spans_that_were_not_watched_are_masked() -> None:
     assert {name.rsplit("_", 1)[1] for name in later.named()} == {"10s", "30s"}
 
 
-def test_silences_and_untrusted_beats_break_the_series() -> None:
-    """A gap of the signal or a doubtful beat is no interval, and no difference is taken across it."""
+def test_silences_break_the_series() -> None:
+    """A gap of the signal is no interval, and no difference is taken across it."""
     steady = np.arange(20, dtype=np.int64) * 400
     gap = np.concatenate([steady, steady + steady[-1] + 5 * FS])
     f = named(gap)
@@ -222,19 +222,6 @@ def test_silences_and_untrusted_beats_break_the_series() -> None:
     f = named(slower)
     assert f["rr_sdnn_ms_60s"] > 50
     assert f["rr_rmssd_ms_60s"] == f["rr_sd1_ms_60s"] == f["rr_step_over_20_60s"] == 0
-    false_beat = np.sort(np.append(steady, 410 * 7)).astype(np.int64)
-    trusted = false_beat != 410 * 7
-    doubted = rr_features(false_beat, int(false_beat[-1]), trusted=trusted).named()
-    assert doubted["rr_sdnn_ms_10s"] == 0
-    assert rr_features(false_beat, int(false_beat[-1])).named()["rr_sdnn_ms_10s"] > 100
-
-
-def test_known_ectopic_beats_are_counted_instead_of_early_ones() -> None:
-    """An ectopic beat that shape gave away counts although it was not early."""
-    peaks = np.arange(11, dtype=np.int64) * 400
-    ectopic = np.zeros(11, np.bool_)
-    ectopic[[2, 5]] = True
-    assert rr_features(peaks, 4400, ectopic=ectopic).named()["rr_early_10s"] == pytest.approx(2 / 11)
 
 
 def test_fibrillation_is_the_most_irregular() -> None:
@@ -249,13 +236,11 @@ def test_fibrillation_is_the_most_irregular() -> None:
 
 
 def test_wrong_input_is_refused_by_name() -> None:
-    """A caller that passes seconds, beats out of order or too few flags is told so."""
+    """A caller that passes seconds or beats out of order is told so."""
     with pytest.raises(ValueError, match=r"r_peaks: expected \(b,\) int64, got \(2,\) float64"):
         rr_features(np.array([0.0, 1.0]), 10)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="expected ascending, got 5 after 5"):
         rr_features(np.array([0, 5, 5], np.int64), 10)
-    with pytest.raises(ValueError, match=r"trusted: expected \(2,\) bool, got \(1,\)"):
-        rr_features(np.array([0, 5], np.int64), 10, trusted=np.array([True]))
 
 
 def test_names_are_one_a_value() -> None:

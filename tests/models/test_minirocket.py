@@ -1,7 +1,6 @@
 """MiniRocket: hop by hop as in whole windows, against its definition, and against sktime."""
 
 import functools
-import itertools
 
 import numpy as np
 import numpy.typing as npt
@@ -11,16 +10,9 @@ from hypothesis import strategies as st
 from sktime.transformations.rocket import MiniRocketMultivariate
 
 from ecg.leads import N_LEADS
-from models.features.minirocket import (
-    LIMIT,
-    MiniRocketConfig,
-    MiniRocketParameters,
-    fit,
-    from_sktime,
-    quantise,
-    transform,
-)
+from models.features.minirocket import LIMIT, fit, transform
 from models.features.minirocket_kernels import N_KERNELS, TWOS
+from models.features.minirocket_parameters import MiniRocketConfig, MiniRocketParameters, alternating
 from models.features.minirocket_stream import MiniRocketStream
 
 Samples = npt.NDArray[np.int16]
@@ -28,7 +20,7 @@ SMALL = MiniRocketConfig(rate=100, window_s=2, features=6 * N_KERNELS, seed=4)
 
 
 def signal(shape: tuple[int, ...], seed: int = 1) -> Samples:
-    """Steps of 10 µV: a wandering, noisy signal that reaches both limits."""
+    """A wandering, noisy signal that reaches both limits."""
     rng = np.random.default_rng(seed)
     walk = 200 * np.sin(np.cumsum(rng.normal(0, 0.3, shape), axis=-1)) + rng.normal(0, 60, shape)
     return np.clip(np.rint(walk), -LIMIT, LIMIT).astype(np.int16)
@@ -44,6 +36,20 @@ def fitted(config: MiniRocketConfig) -> MiniRocketParameters:
     """Parameters fitted on some of :func:`signal`."""
     windows = signal((5, N_LEADS, 2 * config.window), seed=2)
     return fit(windows, all_real(windows), config)
+
+
+def from_sktime(reference: MiniRocketMultivariate, window: int) -> MiniRocketParameters:
+    """What ``sktime`` fitted on integer samples: there C > b exactly if C > ⌊b⌋."""
+    counts, leads, dilations, per_dilation, biases = reference.parameters
+    return MiniRocketParameters(
+        geometry=np.array([500, window], dtype=np.int32),
+        dilations=dilations.astype(np.int32),
+        per_dilation=per_dilation.astype(np.int32),
+        lead_counts=counts.astype(np.int32),
+        leads=leads.astype(np.int32),
+        padded=alternating(len(dilations)),
+        biases=np.floor(biases).astype(np.int16),
+    )
 
 
 @settings(max_examples=40, deadline=None)
@@ -126,7 +132,7 @@ def test_equals_the_definition() -> None:
 
 
 def test_extreme_samples_do_not_wrap() -> None:
-    """Nine leads at ±3.03 mV in phase with the weights: the largest sums there can be still compare right."""
+    """Nine leads at ±303 in phase with the weights: the largest sums there can be still compare right."""
     blank = fitted(MiniRocketConfig(rate=100, window_s=2, features=N_KERNELS))
     for kernel, sign in ((1, 1), (40, 1), (83, 1), (0, -1), (41, -1)):
         just_below_most = np.full(N_KERNELS, 32723 if sign > 0 else -32724, dtype=np.int16)
@@ -154,7 +160,7 @@ def test_every_feature_equals_sktimes(most_dilations: int) -> None:
     reference = MiniRocketMultivariate(num_kernels=1000, max_dilations_per_kernel=most_dilations, random_state=3)
     reference.fit(train.astype(np.float32))
     expected = reference.transform(x.astype(np.float32)).to_numpy()
-    parameters = from_sktime(reference.parameters, window=500, rate=500)
+    parameters = from_sktime(reference, 500)
     got, known = transform(x, all_real(x), parameters, padding="zeros")
     assert known.all()
     assert got.shape == expected.shape == (4, 924)
@@ -168,7 +174,7 @@ def test_unpadded_half_is_sktimes_in_the_stream() -> None:
     reference = MiniRocketMultivariate(num_kernels=1000, random_state=5)
     reference.fit(x[..., 500:].astype(np.float32))
     expected = reference.transform(x[..., 500:].astype(np.float32)).to_numpy()
-    parameters = from_sktime(reference.parameters, window=500, rate=500)
+    parameters = from_sktime(reference, 500)
     unpadded = parameters.padded[parameters.combination] == 0
     assert 0.4 < unpadded.mean() < 0.6
     for window, wanted in zip(x, expected, strict=True):
@@ -289,29 +295,3 @@ def test_wrong_input_is_refused() -> None:
     for wrong in ({"rate": 300}, {"most_leads": 10}, {"features": 83}, {"reach_s": 11.0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             MiniRocketConfig(**wrong)
-
-
-@settings(max_examples=20, deadline=None)
-@given(cuts=st.lists(st.integers(0, 20), max_size=5), rate=st.sampled_from([500, 250, 100]))
-def test_quantised_samples_do_not_depend_on_the_cut(cuts: list[int], rate: int) -> None:
-    """Spans of any length on the 0.1 s grid give the same steps: an offline replay must equal the live ward."""
-    rng = np.random.default_rng(3)
-    microvolts = rng.normal(0, 900, (N_LEADS, 1000)).astype(np.float32)
-    mask = rng.random((N_LEADS, 1000)) < 0.97
-    whole, whole_mask = quantise(microvolts, mask, rate)
-    edges = [0, *sorted(50 * cut for cut in cuts), 1000]
-    parts = [quantise(microvolts[:, a:b], mask[:, a:b], rate) for a, b in itertools.pairwise(edges)]
-    np.testing.assert_array_equal(np.concatenate([steps for steps, _ in parts], axis=1), whole)
-    np.testing.assert_array_equal(np.concatenate([real for _, real in parts], axis=1), whole_mask)
-
-
-def test_quantise_rounds_clips_and_masks() -> None:
-    """10 µV steps of neighbours' means, never beyond ±303, zero and not real where one neighbour is missing."""
-    microvolts = np.array([[12, 20, 9000, 9000, -9000, -9000, np.nan, 50]], dtype=np.float32)
-    mask = ~np.isnan(microvolts)
-    steps, real = quantise(microvolts, mask, 250)
-    assert steps.tolist() == [[2, LIMIT, -LIMIT, 0]]
-    assert real.tolist() == [[True, True, True, False]]
-    assert quantise(microvolts, mask)[0].tolist() == [[1, 2, LIMIT, LIMIT, -LIMIT, -LIMIT, 0, 5]]
-    with pytest.raises(ValueError, match="300"):
-        quantise(microvolts, mask, 300)

@@ -304,7 +304,7 @@ def test_the_folder_can_be_named(model: tuple[Path, Model]) -> None:
     )
     environment = {**os.environ, weights.FOLDER: str(path.parent)}
     assert run(script, environment) == f"{path}\n{saved.name}\n"
-    expected = Path(weights.__file__).resolve().parents[1] / "weights" / "model.safetensors"
+    expected = Path(weights.__file__).resolve().parents[2] / "weights" / "model.safetensors"
     if weights.FOLDER not in os.environ:
         assert weights.default_path() == expected
 
