@@ -105,6 +105,7 @@ class RhythmWatch:
                 for episode in self.episodes[-SHOWN_EPISODES:]
             ),
             model=self.model,
+            evidence_end=None if finding is None else finding.end,
         )
 
     def _now(self) -> str:

@@ -30,6 +30,7 @@ class RhythmState(msgspec.Struct, frozen=True, kw_only=True):
         probabilities: class → calibrated probability in the newest window; empty where it was not judged.
         prediction_set: rhythms that cannot be ruled out in the newest window.
         evidence: probability of AF in each of the last seconds, 60 at most, the newest last; ``NOT_JUDGED`` where none.
+        evidence_end: analysis sample index after the newest of them, to a quarter of a second; None before the first.
         burden: AF time over analysed time of the last 24 h, 0 to 1; None where nothing was analysed.
         af_s: AF time in the last 24 h, seconds.
         analysed_s: time in the last 24 h that could be judged, seconds.
@@ -49,6 +50,7 @@ class RhythmState(msgspec.Struct, frozen=True, kw_only=True):
     longest_s: float
     episodes: tuple[EpisodeState, ...]
     model: str
+    evidence_end: int | None = None
 
 
 class BedState(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,12 +18,13 @@ from ecg.synthetic import SyntheticPatient
 from stream.states import BedState, RhythmState, WorkerState
 from stream.store import StoreWriter
 from stream.store_keys import connect
-from stream.waves import WaveFeed
+from stream.waves import StripSecond, WaveFeed
 from windowing.spans import Span
 
 T = TypeVar("T")
 SPAN = 100  # samples: the 200 ms that a monitor sends at a time
 FRAME_S = 0.2
+STRIP_S = 60  # of strip that the store holds of each bed from the start
 LOOP_S = 30  # the patients begin again: enough for a screen
 RATES = (58, 97, 74, 66, 108, 82)  # one patient each; beds share them, shifted: fifty would cost more than the console
 
@@ -54,16 +55,25 @@ class Bed:
     feed: WaveFeed
     at: int
 
-    def next_frame(self) -> bytes | None:
-        """The next 200 ms as the console gets them."""
-        start = self.at % self.microvolts.shape[1]
+    def span(self, at: int) -> Span:
+        """The 200 ms from sample ``at`` on."""
+        start = at % self.microvolts.shape[1]
         mask = np.ones((len(LEADS), SPAN), dtype=np.bool_)
         mask[[LEADS.index(lead) for lead in self.off]] = False
         samples = self.microvolts[:, start : start + SPAN]
         received = np.ones(SPAN // 50, dtype=np.bool_)
-        span = Span(self.state.epoch, self.at, samples, mask, received, self.state.epoch + 2.0 * (self.at + SPAN))
+        return Span(self.state.epoch, at, samples, mask, received, self.state.epoch + 2.0 * (at + SPAN))
+
+    def past(self) -> list[StripSecond]:
+        """The strip before the ward was opened."""
+        spans = range(self.at - 500 * STRIP_S, self.at, SPAN)
+        return [second for at in spans for second in self.feed.strip(self.span(at))]
+
+    def next_frame(self) -> tuple[bytes | None, list[StripSecond]]:
+        """The next 200 ms as the console gets them, and the seconds of strip that they complete."""
+        span = self.span(self.at)
         self.at += SPAN
-        return self.feed.frame(self.state.bed, span)
+        return self.feed.frame(self.state.bed, span), self.feed.strip(span)
 
 
 class LiveWard:
@@ -177,6 +187,9 @@ class LiveWard:
             await asyncio.sleep(max(0.0, due - self._loop.time()))
 
     async def _start(self) -> "asyncio.Task[None]":
+        if self._frames:
+            strips = [(name, second) for name, bed in self.beds.items() for second in bed.past()]
+            await self._writer.show(strips=strips)
         return asyncio.create_task(self._play())
 
     async def _end(self) -> None:
@@ -187,7 +200,7 @@ class LiveWard:
     async def _show(self) -> None:
         now = 1000 * time.time()
         sending = [bed for bed in self.beds.values() if bed.sending]
-        frames = [(bed.state.bed, bed.next_frame()) for bed in sending] if self._frames else []
+        shown = [(bed.state.bed, *bed.next_frame()) for bed in sending] if self._frames else []
         for bed in sending:
             bed.state = replace_state(bed.state, sample=bed.at, received_at=now, processed_at=now)
         worker = WorkerState(
@@ -195,7 +208,8 @@ class LiveWard:
         )
         await self._writer.show(
             states=[bed.state for bed in self.beds.values()],
-            frames=[(name, frame) for name, frame in frames if frame is not None],
+            frames=[(name, frame) for name, frame, _ in shown if frame is not None],
+            strips=[(name, second) for name, _, seconds in shown for second in seconds],
             worker=worker,
         )
 
@@ -203,7 +217,7 @@ class LiveWard:
         self._wait(self._writer.append_alarms([(event.event, msgspec.json.encode(event))]))
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=10)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=20)
 
 
 def rhythm_state(now: str | None, **changes: Any) -> RhythmState:

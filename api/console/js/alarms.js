@@ -27,10 +27,19 @@ const SPEAK_AT_END = Object.freeze(["af", "flutter"]);
  * @property {string} [reason] events of the time before the network have none of these three
  * @property {string[]} [prediction_set]
  * @property {number|null} [offset]
+ * @property {Record<string, number[]>} [saliency] lead → Grad-CAM of the ten seconds before `at`, per cent of the largest
+ * @property {Record<string, number>} [attention] kind of feature → per cent
+ *
+ * @typedef {object} Look what the network looked at when it told an alarm, or when it was sure
+ * @property {"told"|"confirmed"} when
+ * @property {number} at analysis sample index at which it was decided
+ * @property {Record<string, number[]>} saliency
+ * @property {Record<string, number>} attention
  *
  * @typedef {object} Alarm
  * @property {string} id
  * @property {string} bed
+ * @property {string} kind
  * @property {import("./words.js").Priority} priority
  * @property {string} state
  * @property {string} text
@@ -38,7 +47,20 @@ const SPEAK_AT_END = Object.freeze(["af", "flutter"]);
  * @property {string} doubt what else it may be; empty likewise, or where nothing else is possible
  * @property {number} since Unix milliseconds of the onset
  * @property {number|null} ended Unix milliseconds, null while it stands
+ * @property {string[]} set rhythms that could not be ruled out; empty where no network judged
+ * @property {Moments|null} moments where on the strip; null for what the service states of itself
+ * @property {Look[]} looks
  * @property {number} round the reading of the log in which it was last named
+ */
+
+/**
+ * @typedef {object} Moments analysis sample indices (500 Hz)
+ * @property {number} epoch Unix milliseconds of sample 0
+ * @property {number} onset
+ * @property {number} told the first word on it
+ * @property {number|null} confirmed
+ * @property {number|null} offset end of the condition
+ * @property {number} last the newest event
  */
 
 /** @param {string|null} id entry id `58-0` @returns {number} 58; 0 before the first */
@@ -54,6 +76,14 @@ export function alarmReason(alarm) {
 /** @param {Alarm} a @param {Alarm} b Highest priority first, the newest first among equals. */
 export function byUrgency(a, b) {
   return RANK[a.priority] - RANK[b.priority] || b.since - a.since || a.bed.localeCompare(b.bed);
+}
+
+/** @param {Look[]} before @param {AlarmEvent} event @returns {Look[]} only the first word and the confirmation bring one */
+function looksAfter(before, event) {
+  const { saliency = {}, attention = {}, at, phase } = event;
+  if (Object.keys(saliency).length === 0) return before;
+  const when = phase === "escalate" ? "confirmed" : "told";
+  return [...before.filter((look) => look.when !== when), { when, at, saliency, attention }]; // a log is read twice
 }
 
 export class AlarmBook {
@@ -84,9 +114,11 @@ export class AlarmBook {
     this.changed = true;
 
     const ended = event.phase === "end" || event.state === "inactive";
+    const before = known ?? null;
     const alarm = {
       id: event.id,
       bed: event.bed,
+      kind: event.kind,
       priority: event.priority,
       state: event.state,
       text: event.text,
@@ -94,6 +126,16 @@ export class AlarmBook {
       doubt: certaintyText(event.prediction_set ?? [], event.kind),
       since: event.epoch + MS_PER_SAMPLE * event.onset,
       ended: ended ? event.epoch + MS_PER_SAMPLE * (event.offset ?? event.at) : null,
+      set: event.prediction_set ?? [],
+      moments: {
+        epoch: event.epoch,
+        onset: event.onset,
+        told: before?.moments?.told ?? event.at,
+        confirmed: event.phase === "escalate" ? event.at : before?.moments?.confirmed ?? null,
+        offset: ended ? event.offset ?? event.at : null,
+        last: event.at,
+      },
+      looks: looksAfter(before?.looks ?? [], event),
       round: this.round,
     };
     if (ended) {

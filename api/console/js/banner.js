@@ -26,8 +26,12 @@ export function inopAlarms(beds) {
       text: inop.text,
       reason: "",
       doubt: "",
+      kind: inop.kind,
       since: inop.since_ms,
       ended: null,
+      set: [],
+      moments: null,
+      looks: [],
       round: 0,
     })),
   );

@@ -19,6 +19,7 @@ const MISSED_HEARTBEATS = 2;
  * @typedef {object} BedStatus
  * @property {string} bed
  * @property {string} connection
+ * @property {number} [epoch] Unix milliseconds of sample 0
  * @property {number|null} [hr_bpm]
  * @property {boolean|null} [usable]
  * @property {Record<string, string>} [quality]

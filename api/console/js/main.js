@@ -10,6 +10,8 @@ import { decodeFrame } from "./frames.js";
 import { loadSettings } from "./settings.js";
 import { BedPanel } from "./panel.js";
 import { LiveSocket, socketUrl } from "./sockets.js";
+import { AlarmStrip } from "./strip.js";
+import { EvidenceBook } from "./strip_data.js";
 import { ServiceStatus, shutGate } from "./status.js";
 import { Wall } from "./wall.js";
 import { setText } from "./words.js";
@@ -31,17 +33,33 @@ function watch(token) {
     (note) => setText(/** @type {HTMLElement} */ (document.getElementById("scale-note")), note),
     (bed) => openPanel(bed),
   );
-  const panel = new BedPanel((bed, before) => {
-    wall.markOpen(bed);
-    if (bed === null && before !== null) wall.focusBed(before);
-  });
+  const panel = new BedPanel(
+    (bed, before) => {
+      strip.close();
+      wall.markOpen(bed);
+      if (bed === null && before !== null) wall.focusBed(before);
+    },
+    (id) => {
+      const alarm = alarmOf(id);
+      if (strip.alarm?.id === id) strip.close();
+      else if (alarm !== undefined) strip.open(alarm);
+    },
+  );
+  const evidence = new EvidenceBook();
+  const strip = new AlarmStrip({ settings, token, evidence, onTurn: (alarm) => panel.list.mark(alarm) });
+  const alarmOf = (/** @type {string} */ id) =>
+    feed.book.standing.get(id) ?? feed.book.ended.find((alarm) => alarm.id === id);
   const openPanel = (/** @type {string} */ bed) => {
     panel.open(bed);
     showPanel();
   };
   const showPanel = () => {
     const sector = panel.bed === null ? undefined : wall.sectors.get(panel.bed);
-    if (sector !== undefined) panel.show(sector.known ? sector.status : null, sector.alarms, feed.now());
+    if (sector === undefined) return;
+    const ended = feed.book.ended.filter((alarm) => alarm.bed === sector.bed);
+    panel.show(sector.known ? sector.status : null, sector.alarms, ended, feed.now());
+    const shown = strip.alarm === null ? undefined : alarmOf(strip.alarm.id);
+    if (shown !== undefined) strip.update(shown);
   };
   const banner = new AlarmBanner((bed) => wall.focusBed(bed));
   /** @type {import("./alarms.js").Alarm[]} */
@@ -56,6 +74,7 @@ function watch(token) {
       status.show(message, feed.now());
       wall.setConnected(message.service.cache === "up");
       wall.setStatus(message.beds);
+      evidence.take(message.beds);
       inops = inopAlarms(message.beds);
       dirty = true;
     },
@@ -97,6 +116,7 @@ function watch(token) {
     status.tick(feed.now());
     banner.tick(feed.now());
     panel.tick(feed.now());
+    strip.tick();
     // A hidden tab has no animation frames, and must sound its alarms all the same.
     update();
     sound.tick(now);
@@ -132,7 +152,14 @@ function watch(token) {
     news = [];
   };
 
-  bindControls({ settings, sound, relayOut: () => wall.layOut() });
+  bindControls({
+    settings,
+    sound,
+    relayOut: () => {
+      wall.layOut();
+      strip.draw();
+    },
+  });
   const render = () => {
     update();
     requestAnimationFrame(render);

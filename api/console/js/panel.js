@@ -15,7 +15,8 @@ import {
   probabilityRows,
   rhythmText,
 } from "./rhythm.js";
-import { STARS, ageText, bedLabel, clockText, durationText, setText } from "./words.js";
+import { PanelAlarms } from "./panel_alarms.js";
+import { bedLabel, durationText, setText } from "./words.js";
 
 /** @typedef {import("./rhythm.js").Rhythm} Rhythm */
 
@@ -31,9 +32,13 @@ function element(tag, name, text) {
 }
 
 export class BedPanel {
-  /** @param {(bed: string|null, before: string|null) => void} onTurn another bed is shown than before, or none */
-  constructor(onTurn) {
+  /**
+   * @param {(bed: string|null, before: string|null) => void} onTurn another bed is shown than before, or none
+   * @param {(alarm: string) => void} onStrip a person wants to see an alarm's strip
+   */
+  constructor(onTurn, onStrip) {
     this.onTurn = onTurn;
+    this.list = new PanelAlarms(part("panel-alarms"), onStrip);
     this.root = part("bed-panel");
     this.canvas = /** @type {HTMLCanvasElement} */ (part("panel-evidence"));
     this.ctx = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d", { alpha: false }));
@@ -41,12 +46,10 @@ export class BedPanel {
     this.bed = null;
     /** @type {import("./feed.js").BedStatus|null} */
     this.status = null;
-    /** @type {import("./alarms.js").Alarm[]} */
-    this.alarms = [];
     /** @type {{cell: HTMLElement, since: number}[]} durations that grow */
     this.running = [];
     /** What the lists were last made from: made anew only where that changed, so that nobody's place is lost. */
-    this.made = { rows: "", episodes: "", alarms: "" };
+    this.made = { rows: "", episodes: "" };
     part("panel-close").addEventListener("click", () => this.close());
     addEventListener("keydown", (event) => {
       const inRuler = event.target instanceof Element && event.target.closest("#ruler") !== null;
@@ -60,7 +63,6 @@ export class BedPanel {
     const before = this.bed;
     this.bed = bed;
     this.status = null;
-    this.alarms = [];
     this.root.hidden = false;
     document.body.dataset.panel = "open";
     setText(part("panel-bed"), bedLabel(bed));
@@ -80,12 +82,12 @@ export class BedPanel {
   /**
    * @param {import("./feed.js").BedStatus|null} status null: nothing is known of the bed now
    * @param {import("./alarms.js").Alarm[]} alarms what stands on it
+   * @param {import("./alarms.js").Alarm[]} ended what ended on it, newest first
    * @param {number} now Unix milliseconds
    */
-  show(status, alarms, now) {
+  show(status, alarms, ended, now) {
     if (this.bed === null) return;
     this.status = status;
-    this.alarms = alarms;
     const rhythm = status?.rhythm ?? null;
     const current = status === null ? null : currentRhythm(status);
     setText(part("panel-rhythm"), status === null ? NOTHING : rhythmText(status));
@@ -96,7 +98,7 @@ export class BedPanel {
     setText(part("panel-burden"), burden === null ? NOTHING : percentText(rhythm?.burden ?? 0));
     setText(part("panel-burden-note"), burden === null || rhythm === null ? "not analysed" : burdenNote(rhythm));
     this.#episodes(rhythm, status?.connection === "live", now);
-    this.#alarms(now);
+    this.list.show(alarms, ended, now);
     setText(part("panel-model"), rhythm === null ? "No finding of the network for this bed." : `Model ${rhythm.model}`);
     this.tick(now);
   }
@@ -185,26 +187,6 @@ export class BedPanel {
           element("td", "", episode.confirmed ? "confirmed" : "provisional"),
         );
         return row;
-      }),
-    );
-  }
-
-  /** @param {number} now */
-  #alarms(now) {
-    const rows = this.alarms.map((alarm) => [
-      `${STARS[alarm.priority]} ${alarm.text}`.trim(),
-      `since ${clockText(alarm.since)}, ${ageText(now - alarm.since)}`,
-      alarm.reason, // the doubt of now stands above
-      alarm.priority,
-    ]);
-    if (!this.#changed("alarms", rows)) return;
-    part("panel-alarms").replaceChildren(
-      ...rows.map(([text, when, reason, priority]) => {
-        const item = element("li", "", "");
-        item.dataset.priority = priority;
-        item.append(element("strong", "", text), element("span", "when", when));
-        if (reason) item.append(element("span", "why", reason));
-        return item;
       }),
     );
   }

@@ -15,6 +15,7 @@ import { clockText } from "./words.js";
  * @property {Record<string, number>} probabilities
  * @property {string[]} prediction_set
  * @property {number[]} evidence
+ * @property {number|null} [evidence_end] analysis sample index after the newest of them
  * @property {number|null} burden
  * @property {number} af_s
  * @property {number} analysed_s
@@ -81,6 +82,11 @@ export function certaintyText(set, named) {
   if (others.length === 0) return "";
   const rest = others.join(" or ");
   return `${set.includes(named) ? `${capital(className(named))}, or ${rest}` : capital(rest)}: not certain`;
+}
+
+/** @param {readonly string[]} set @returns {string} `Possible: AF, flutter`; empty where no network judged */
+export function possibleText(set) {
+  return set.length === 0 ? "" : `Possible: ${set.map(className).join(", ")}`;
 }
 
 /** @param {number} share 0 to 1 @returns {string} no AF that was there reads as 0 %, and none short of all as 100 % */

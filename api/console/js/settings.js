@@ -11,10 +11,11 @@ const CSS_PX_PER_MM = 96 / 25.4;
  * @property {number} gain mm/mV
  * @property {number} ruler CSS pixels per millimetre of this screen
  * @property {boolean} list whether the alarm list is open
+ * @property {boolean} look whether strips show what the network looked at
  */
 
 /** @type {Readonly<Settings>} */
-const DEFAULTS = Object.freeze({ speed: 25, gain: 10, ruler: CSS_PX_PER_MM, list: true });
+const DEFAULTS = Object.freeze({ speed: 25, gain: 10, ruler: CSS_PX_PER_MM, list: true, look: false });
 /** @type {Readonly<Record<string, readonly number[]>>} */
 const CHOICES = Object.freeze({ speed: [12.5, 25, 50], gain: [5, 10, 20] });
 
@@ -29,6 +30,7 @@ export function validSettings(stored) {
   if (CHOICES.gain.includes(/** @type {number} */ (given.gain))) settings.gain = /** @type {number} */ (given.gain);
   if (typeof given.ruler === "number" && given.ruler >= 2 && given.ruler <= 12) settings.ruler = given.ruler;
   if (typeof given.list === "boolean") settings.list = given.list;
+  if (typeof given.look === "boolean") settings.look = given.look;
   return settings;
 }
 
