@@ -115,3 +115,24 @@ class Ledger:
         return msgspec.structs.replace(
             last, event=event, phase=phase, state=state, at=at, text=text, value=value, sent_at=self.sent_at, **known
         )
+
+
+def unseen_end(last: AlarmEvent, at: int, sent_at: float) -> AlarmEvent:
+    """The end of an alarm of which nobody will see more: what watched it is gone. ``last`` is its latest event.
+
+    Args:
+        last: says how the alarm stands.
+        at: sample up to which it was watched.
+        sent_at: Unix milliseconds at which the monitor sent that.
+    """
+    at = max(at, last.at)
+    return msgspec.structs.replace(
+        last,
+        event=event_id(last.id, Phase.END, at),
+        phase=Phase.END,
+        state=State.INACTIVE,
+        at=at,
+        text=f"{last.text} (end not seen)",
+        sent_at=sent_at,
+        offset=at if last.kind in (Kind.AF, Kind.FLUTTER) else None,
+    )

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from alarms.alarm import AlarmEvent
+from alarms.ledger import unseen_end
 from ecg.chunk import Chunk
 from stream.bed import Bed, BedBrokenError, BedConfig, Step
 from stream.checkpoint import BedCheckpoint, Entry, Ledger, decode_checkpoint
@@ -83,6 +85,7 @@ class WardCore:
         for message in messages:
             try:
                 chunk = decode_chunk(message.value)
+                before = self._standing(chunk.bed)
                 step = self._seat(chunk, message)
             except ValueError as error:
                 self._set_aside(message, str(error), progress)
@@ -92,6 +95,8 @@ class WardCore:
                 self.counters["beds_broken"] += 1
                 self._seats[chunk.bed] = _Seat(Bed(chunk.bed, self._config), position=message.position)
                 self._set_aside(message, str(error), progress)
+                # Nobody watches for their ends any more; what still holds the new bed tells again, as another alarm.
+                self._collect(chunk.bed, Step(alarms=[unseen_end(*each) for each in before]), progress)
                 continue
             if step is not None:
                 self._collect(chunk.bed, step, progress)
@@ -139,6 +144,11 @@ class WardCore:
             Entry(message.position, message.received_at, chunk.bed, (chunk.epoch, chunk.end, chunk.sent_at))
         )
         return step
+
+    def _standing(self, name: str) -> list[tuple[AlarmEvent, int, float]]:
+        """The alarms that stand on a bed, each with the sample and the time up to which it was watched."""
+        seat = self._seats.get(name)
+        return [(event, seat.bed.end, seat.bed.sent_at) for event in seat.bed.active] if seat else []
 
     def _set_aside(self, message: Message, reason: str, progress: Progress) -> None:
         self._ledger.add(Entry(message.position, message.received_at, None))

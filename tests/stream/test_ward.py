@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from alarms.alarm import Phase, State
 from ecg.chunk import Chunk
 from ecg.synthetic import Script, SyntheticPatient
 from models.rhythm_network import RhythmNetwork
@@ -167,3 +168,32 @@ def test_a_defect_in_one_bed_silences_neither_the_others_nor_that_bed_for_ever(s
     assert core.confirm(checkpoints) is not None
     expected = {event for event in offline(stories)[0] if b'"bed":"b1"' in event}
     assert expected <= {msgspec.json.encode(event) for event in broken.batch.alarms + rest.batch.alarms}
+
+
+def test_alarms_of_a_bed_that_begins_anew_are_ended(stories: list[Chunk]) -> None:
+    """Protects the nurse from an alarm that stands for ever: the bed that would have ended it is gone."""
+    messages = log_of(stories).messages
+    core = WardCore(0, CONFIG, {})
+    told = core.process(messages[:140]).batch.alarms
+    (standing,) = core.beds["b0"].active
+    watched = core.beds["b0"].end
+    core.beds["b0"]._detector = None  # type: ignore[assignment]  # as above
+    after = [event for event in core.process(messages[140:]).batch.alarms if event.bed == "b0"]
+    (end,) = [event for event in after if event.id == standing.id]
+    assert after[0] == end
+    assert (end.id, end.phase, end.state, end.at) == (standing.id, Phase.END, State.INACTIVE, watched)
+    assert end.text == f"{standing.text} (end not seen)"
+    assert end.event not in {event.event for event in told}
+    assert standing.id not in {event.id for event in core.beds["b0"].active}
+
+
+def test_a_new_epoch_ends_the_alarms_of_the_one_before(stories: list[Chunk]) -> None:
+    """Protects the next patient of the bed: no alarm of the one before stands beside the new name."""
+    chunks = [chunk for chunk in stories if chunk.bed == "b0"][:70]
+    bed = Bed("b0", CONFIG)
+    for chunk in chunks:
+        bed.push(chunk)
+    (standing,) = bed.active
+    ends = bed.push(msgspec.structs.replace(chunks[0], epoch=2_000_000, sent_at=2_000_200.0)).alarms
+    assert [(event.id, event.phase) for event in ends] == [(standing.id, Phase.END)]
+    assert not bed.active
