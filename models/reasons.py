@@ -17,20 +17,23 @@ F_HZ = (4.0, 9.0)  # rate of fibrillatory waves
 F_BAND_LOG = 0.3  # log10 of the f band over its neighbours: two thirds of AF lie above, a fifth of sinus rhythm
 FLUTTER_PROMINENCE = 0.8  # log10 of the peak between 3.3 and 6 Hz over its neighbours; a twentieth of AF lies above
 
+UNUSUAL = "unlike any rhythm it knows well"  # a prediction set of one would otherwise read as certain
+
 Floats = npt.NDArray[np.float32]
 _ATRIAL = {name: at for at, name in enumerate(atrial.FEATURE_NAMES)}
 _RR = {name: at for at, name in enumerate(hrv.FEATURE_NAMES)}
 
 
-def reason(rhythm: str, inputs: NetworkInput) -> str:
+def reason(rhythm: str, inputs: NetworkInput, *, unusual: bool) -> str:
     """What speaks for ``rhythm``, comma separated; empty where none of the measurements does.
 
     Args:
         rhythm: one of ``models.classes.RHYTHMS``.
         inputs: of the window.
+        unusual: no rhythm reached its threshold of the prediction set; that is said last.
     """
     found = {"af": _of_af, "flutter": _of_flutter, "sinus": _of_sinus}.get(rhythm, lambda _: [])(inputs)
-    return ", ".join(found)
+    return ", ".join([*found, UNUSUAL] if unusual else found)
 
 
 def _of_af(inputs: NetworkInput) -> list[str]:

@@ -65,14 +65,16 @@ class RhythmNetwork:
         result = self._forward(stack(inputs))
         pooled = self._calibration.windows(result.pooled_log)
         seconds = self._calibration.seconds(result.seconds)
+        rhythms = pooled[:, : len(RHYTHMS)]
+        unusual = self._conformal.unusual(rhythms)
         return [
             Judgement(
                 probabilities={name: round(float(p), DIGITS) for name, p in zip(OUTPUTS, pooled[i], strict=True)},
-                prediction_set=self._conformal.prediction_set(pooled[i, : len(RHYTHMS)]),
+                prediction_set=self._conformal.prediction_set(rhythms[i]),
                 af_evidence=_rounded(seconds[i, :, AF]),
                 flutter_evidence=_rounded(seconds[i, :, FLUTTER]),
                 noise_evidence=_rounded(seconds[i, :, NOISE]),
-                reason=reason(RHYTHMS[int(np.argmax(pooled[i, : len(RHYTHMS)]))], inputs[i]),
+                reason=reason(RHYTHMS[int(np.argmax(rhythms[i]))], inputs[i], unusual=bool(unusual[i])),
             )
             for i in range(len(inputs))
         ]
