@@ -1,6 +1,6 @@
 """How well single atrial and QRS-shape features part AF and flutter from the rest on real recordings.
 
-Run it from the repository's root: ``python benchmarks/atrial.py``. Windows of 10 s come through the ward's own
+Run it from the repository's root: ``python -m benchmarks.atrial``. Windows of 10 s come through the ward's own
 assembler and beat detector. AUROC is of one feature, turned so that its mean over the sets is at least 0.5, over
 windows where it is defined (share beside it); nothing is fitted, so no split is needed. The feature constants were
 chosen on these same sets: the figures describe, they do not predict. CinC 2017's noise class is left out. Long records
@@ -22,6 +22,7 @@ from ecg.beats import BeatDetector
 from ecg.readers import read_recording
 from ecg.recording import Recording
 from models.features import atrial, qrs_shapes
+from wardbeat.evaluation.metrics import auroc, confusion
 from windowing.assembler import Assembler
 from windowing.spans import Span
 
@@ -166,22 +167,16 @@ def features(sample: Sample) -> Floats:
     return np.concatenate(parts, dtype=np.float32)
 
 
-def auroc(values: Floats, positive: npt.NDArray[np.bool_]) -> float:
-    """Area under the ROC curve by ranks (Mann & Whitney 1947), ties as halves; NaN without either class."""
+def auroc_of(values: Floats, positive: npt.NDArray[np.bool_]) -> float:
+    """Where the feature is defined; NaN without either class there."""
     known = ~np.isnan(values)
-    values, positive = values[known], positive[known]
-    n, m = int(positive.sum()), int((~positive).sum())
-    if not n or not m:
-        return float("nan")
-    _, index, counts = np.unique(values, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(counts) - (counts - 1) / 2)[index]
-    return float((rank[positive].sum() - n * (n + 1) / 2) / (n * m))
+    return auroc(positive[known], values[known])
 
 
 def table(title: str, columns: dict[str, tuple[Floats, npt.NDArray[np.bool_]]], most: int) -> None:
     """Markdown: a row a feature, best mean first; ``columns`` name → (values (n, f), positive (n,))."""
     columns = {name: (x, y) for name, (x, y) in columns.items() if y.any() and not y.all()}
-    area = np.array([[auroc(x[:, k], y) for x, y in columns.values()] for k in range(len(NAMES))])
+    area = np.array([[auroc_of(x[:, k], y) for x, y in columns.values()] for k in range(len(NAMES))])
     turned = np.nanmean(area, axis=1) < 0.5
     area[turned] = 1 - area[turned]
     known = np.array([np.mean([1 - np.isnan(x[:, k]).mean() for x, _ in columns.values()]) for k in range(len(NAMES))])
@@ -202,7 +197,7 @@ def fitted(values: dict[str, Floats], rhythms: dict[str, npt.NDArray[np.str_]]) 
     families = {"RR": slice(0, n_rr), "RR + shape": slice(0, n_shape), "RR + shape + atrial": slice(0, len(NAMES))}
     print("\n### Boosted trees, AF against all else, that database left out\n")
     print("| set | " + " | ".join(f"{name}: AUROC / F1 at 0.5" for name in families) + " |\n|---|" + "---|" * 3)
-    for left_out in values:
+    for left_out in (name for name in values if (rhythms[name] == "AF").any()):
         # Sets of one name come from one database and may share patients.
         others = [name for name in values if name.split("_")[0] != left_out.split("_")[0]]
         y = np.concatenate([rhythms[name] for name in others]) == "AF"
@@ -211,10 +206,8 @@ def fitted(values: dict[str, Floats], rhythms: dict[str, npt.NDArray[np.str_]]) 
         for columns in families.values():
             model = HistGradientBoostingClassifier(max_iter=120, learning_rate=0.06, max_leaf_nodes=12, random_state=0)
             model.fit(np.concatenate([values[name] for name in others])[:, columns], y)
-            p = model.predict_proba(values[left_out][:, columns])[:, 1].astype(np.float32)
-            hit = int(((p > 0.5) & truth).sum())
-            f1 = 2 * hit / max(int((p > 0.5).sum()) + int(truth.sum()), 1)
-            cells.append(f"{auroc(p, truth):.3f} / {f1:.2f}")
+            p = model.predict_proba(values[left_out][:, columns])[:, 1]
+            cells.append(f"{auroc(truth, p):.3f} / {confusion(truth, p).f1:.2f}")
         print(f"| {left_out} | " + " | ".join(cells) + " |")
 
 

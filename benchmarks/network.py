@@ -15,51 +15,24 @@ from collections.abc import Callable
 from functools import partial
 from statistics import median
 
-import numpy as np
 import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from ecg.leads import N_LEADS
-from models.inputs import (
-    CONTEXT_WINDOWS,
-    N_ATRIAL,
-    N_CONTEXT,
-    N_PULSE,
-    N_RR,
-    N_SHAPE,
-    PPV_PER_LEAD,
-    SAMPLES,
-    TOKENS,
-    Floats,
-)
 from models.network.batch import Batch
 from models.network.config import NetworkConfig
 from models.network.forward import Forward
 from models.network.torch_network import Network, parameter_count, tensors
+from tests.models.network_inputs import random_batch
 
 ROWS = ((1, 12), (1, 3), (1, 1), (1, 0), (8, 12), (32, 12), (32, 3))
+FOUR_LEADS = 4 / 12  # each of the twelve is known with this probability
 
 
-def made_up(windows: int, leads: float, seed: int = 1) -> Batch:
-    """Noise; the first ``leads`` leads known, or each with probability leads / 12 where that is no whole number."""
-    rng = np.random.default_rng(seed)
-    share = rng.random((windows, N_LEADS)) < leads / N_LEADS
-    known = share if leads % 1 else np.broadcast_to(np.arange(N_LEADS) < leads, share.shape).copy()
-
-    def normal(shape: tuple[int, ...]) -> Floats:
-        return rng.standard_normal(shape, dtype=np.float32)
-
-    return Batch(
-        signal=(100 * normal((windows, N_LEADS, SAMPLES)) * known[..., None]).astype(np.int16),
-        leads=known,
-        ppv=rng.random((windows, N_LEADS, PPV_PER_LEAD), dtype=np.float32),
-        rr=normal((windows, N_RR)),
-        shape=normal((windows, N_SHAPE)),
-        atrial=normal((windows, N_ATRIAL)),
-        pulse=normal((windows, TOKENS, N_PULSE)),
-        context=normal((windows, CONTEXT_WINDOWS, N_CONTEXT)),
-        context_age_s=normal((windows, CONTEXT_WINDOWS)),
-    )
+def first_leads(windows: int, leads: int) -> Batch:
+    """Noise, with the first ``leads`` leads known."""
+    batch = random_batch(windows, leads=1.0)
+    batch.leads[:, leads:] = False
+    return batch
 
 
 def milliseconds(call: Callable[[], object], times: int, clock: Callable[[], float] = time.process_time) -> float:
@@ -78,7 +51,7 @@ def training_step(threads: int, times: int) -> float:
     torch.set_num_threads(threads)
     network = Network(NetworkConfig())
     optimizer = torch.optim.AdamW(network.parameters())
-    batch = tensors(made_up(64, 4.001))
+    batch = tensors(random_batch(64, leads=FOUR_LEADS))
 
     def step() -> None:
         out = network(batch)
@@ -93,7 +66,7 @@ def compare_kernels(network: Network) -> None:
     """The largest difference between torch here and mamba_ssm on a CUDA device, by field."""
     kernels = Network(network.config, kernels="mamba_ssm").eval()
     kernels.load_state_dict(network.state_dict())
-    batch = made_up(8, 4.001)
+    batch = random_batch(8, leads=FOUR_LEADS)
     with torch.inference_mode():
         ours, theirs = network(tensors(batch)), kernels.cuda()(tensors(batch, "cuda"))
     for name, value in ours._asdict().items():
@@ -116,7 +89,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with threadpool_limits(1), torch.inference_mode():
         for windows, leads in ROWS:
-            batch = made_up(windows, leads)
+            batch = first_leads(windows, leads)
             times = max(3, options.repeats // windows)
             ours = milliseconds(partial(forward, batch), times) / windows
             theirs = milliseconds(lambda batch=batch: network(tensors(batch)), times) / windows  # type: ignore[misc]
