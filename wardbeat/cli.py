@@ -144,15 +144,20 @@ def analyze(
 
 @app.command()
 def evaluate(
-    datasets: Annotated[list[str], typer.Argument(help="databases of the index, such as mitdb and cinc2017")],
+    datasets: Annotated[list[str] | None, typer.Argument(help="such as mitdb and cinc2017; none or all: each")] = None,
     data: Annotated[Path, typer.Option(help="folder of index.csv and the recordings")] = Path(".data"),
     weights: Annotated[Path | None, typer.Option(help="of the network; by default the shipped one")] = None,
     left_out: Annotated[bool, typer.Option("--left-out", help="by networks that never saw the database")] = False,
-    leads: Annotated[str, typer.Option(help="sets of leads besides all, such as I, I+II+V1, limb, RR")] = "12,I,II,V1",
+    leads: Annotated[
+        str, typer.Option(help="sets of leads besides all, such as I, I+II+V1, limb, RR")
+    ] = "12,I,II,V1,I+II+V1",
     json_file: Annotated[Path | None, typer.Option("--json", help="write the report here as JSON")] = None,
     markdown_file: Annotated[Path | None, typer.Option("--markdown", help="and here as Markdown")] = None,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="records at once")] = 2,
     hop: Annotated[float, typer.Option(min=0.5, max=5, help="seconds between windows of long records")] = 1.0,
+    results: Annotated[
+        Path | None, typer.Option(help="keep judged records here: a stopped evaluation goes on from them")
+    ] = None,
 ) -> None:
     """What the network is worth on annotated databases, with intervals by patient."""
     from wardbeat.evaluate import evaluate_databases
@@ -161,10 +166,24 @@ def evaluate(
     sets = tuple(name.strip() for name in leads.split(",") if name.strip())
 
     def work() -> None:
-        request = Request(tuple(datasets), data, weights, left_out, sets, jobs, hop)
+        request = Request(tuple(datasets or ()), data, weights, left_out, sets, jobs, hop, results)
         evaluate_databases(request, json_file, markdown_file, console)
 
     _guard(work)
+
+
+@app.command()
+def card(
+    report: Annotated[Path, typer.Argument(help="JSON of `wardbeat evaluate --left-out`")],
+    out: Annotated[Path, typer.Option(help="the card to write")] = Path("weights/MODEL_CARD.md"),
+    weights: Annotated[Path | None, typer.Option(help="the network it is of; by default the shipped one")] = None,
+    ablations: Annotated[Path | None, typer.Option(help="JSON list of name, dataset, leads, auroc, f1")] = None,
+    remarks: Annotated[Path | None, typer.Option(help="Markdown: why aims were missed, in your words")] = None,
+) -> None:
+    """Write the model card from a report."""
+    from wardbeat.evaluate import write_card
+
+    _guard(lambda: write_card(report, weights, ablations, remarks, out))
 
 
 @app.command()

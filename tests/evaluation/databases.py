@@ -21,6 +21,7 @@ from models.uncertainty.calibration import Calibration
 from models.uncertainty.conformal import Conformal
 
 SURE = 8.0  # logit of 0.9997
+SEED = 7  # of the split by patient
 
 
 def random_model(path: Path, left_out: tuple[str, ...] = ()) -> Model:
@@ -43,7 +44,7 @@ def _save(path: Path, calibration: Calibration, left_out: tuple[str, ...]) -> Mo
         tensors[name] = np.abs(small) + 1 if name.endswith("scale") else small
     noise = np.repeat(rng.integers(-300, 300, (4, 1, 1000)).astype(np.int16), 12, axis=1)
     kernels = tiled(fit(noise, np.ones(noise.shape, np.bool_), shared_config(100, PPV_PER_LEAD, 3.0)))
-    training = {"left_out": list(left_out)}
+    training = {"left_out": list(left_out), "seed": SEED}
     return save_model(path, tensors, NetworkConfig(), kernels, calibration, Conformal.unfitted(), training)
 
 

@@ -11,7 +11,16 @@ from wardbeat.evaluation.bootstrap import Estimate
 from wardbeat.evaluation.cpsc2021 import Kind
 from wardbeat.evaluation.episodes import Alarm, Record
 from wardbeat.evaluation.intervals import Interval, intervals
-from wardbeat.evaluation.report import Report, WindowTable, from_json, show, to_json, to_markdown
+from wardbeat.evaluation.markdown import show, to_markdown
+from wardbeat.evaluation.report import (
+    CauseRow,
+    CoverageRow,
+    NetworkRow,
+    Report,
+    WindowTable,
+    from_json,
+    to_json,
+)
 from wardbeat.evaluation.summary import Draws, challenge_row, episode_row, false_alarm_row, window_row
 
 FS, HOUR = 100, 360_000
@@ -65,6 +74,15 @@ def made() -> Report:
                 ["a", "b"],
                 DRAWS,
             ),
+        ),
+        causes=(
+            CauseRow("flutter", "mitdb", "windows", 40, Estimate(0.25, 0.1, 0.4, 40, 2), 2, 0.5, 3, 1),
+            CauseRow("noise", "cinc2017", "records", 10, Estimate(0.1, None, None, 10, 1), 1),
+        ),
+        coverage=(CoverageRow("mitdb", "af", 30, 3, Estimate(0.9, 0.8, 1.0, 3, 3), 0.875, 1.5),),
+        networks=(
+            NetworkRow("mitdb", "rhythm-1-ab", ("mitdb",), "nothing of it", 25, 25, 24, "r"),
+            NetworkRow("ltafdb_rr", "rhythm-1-cd", (), "other patients", 0, 3, 0, "r"),
         ),
         notes=("Flutter is called AF.",),
         draws=200,
@@ -184,7 +202,17 @@ def test_how_a_number_is_shown(estimate: Estimate, text: str) -> None:
 def test_markdown_shows_each_table_with_its_counts() -> None:
     """All tables are whole, and each row names what it was measured on."""
     text = to_markdown(made())
-    for heading in ("Databases and leads", "AF episodes", "False AF alarms", "CPSC2021 score", "Notes", "How to read"):
+    for heading in (
+        "Databases and leads",
+        "AF episodes",
+        "False AF alarms",
+        "CPSC2021 score",
+        "What is easily taken for AF",
+        "Prediction sets",
+        "Who judged what",
+        "Notes",
+        "How to read",
+    ):
         assert f"\n## {heading}" in text
     assert "| ptbxl | I | 294 |" in text
     assert "| nsrdb | rr | 2 | 0 | 2 | 0 | – |" in text
@@ -193,6 +221,11 @@ def test_markdown_shows_each_table_with_its_counts() -> None:
     assert "∞, 4 of 4" in text
     assert "| mitdb | a\\|b | 2 | 2 | 0.08 | 0 | 0 | 0 | 0.00 (0.00–44.27) |" in text
     assert "0 / 0 / 1" in text
+    assert "| flutter | mitdb | 40 windows | 2 | 25.0 (10.0–40.0) | 0.5 | 3 | 1 |" in text
+    assert "| noise | cinc2017 | 10 records | 1 | 10.0 (–) | – | – | – |" in text
+    assert "| mitdb | af | 30 | 3 | 0.900 (0.800–1.000) | 0.875 | 1.50 |" in text
+    assert "| mitdb | `rhythm-1-ab` | mitdb | nothing of it | 25 of 25 | 24 |" in text
+    assert "| ltafdb_rr | not judged | – | all of its patients | 0 of 3 | 0 |" in text
     for table in re.findall(r"(?:^\|.*\n)+", text, re.M):
         widths = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
         assert len(widths) == 1, table

@@ -13,13 +13,13 @@ from stream.bed import BedConfig
 from stream.offline import analyze_beats, analyze_recording
 from tests.evaluation.databases import always_af, random_model, write_databases
 from wardbeat.evaluation import tables
-from wardbeat.evaluation.datasets import Case, group_of, lead_sets, load
+from wardbeat.evaluation.datasets import Case, lead_sets, load
 from wardbeat.evaluation.episodes import Alarm
 from wardbeat.evaluation.episodes import Record as Episodes
 from wardbeat.evaluation.intervals import Interval
 from wardbeat.evaluation.judging import Judged, Task, alarms_of, judge
 from wardbeat.evaluation.report import EpisodeRow, FalseAlarmRow, Report, WindowRow
-from wardbeat.evaluation.run import Request, evaluate, weights_of
+from wardbeat.evaluation.run import Request, evaluate
 from wardbeat.evaluation.summary import Draws
 from wardbeat.training.records import Record, Told, records_of
 
@@ -53,7 +53,7 @@ def random(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def report(data: Path, af_everywhere: Path) -> Report:
     """All three databases by the network that says AF."""
-    return evaluate(Request(ALL, data, af_everywhere, leads=("12", "I", "RR"), draws=FEW_DRAWS))
+    return evaluate(Request(ALL, data, af_everywhere, leads=("12", "I", "RR"), draws=FEW_DRAWS)).report
 
 
 def row(report: Report, title: str, database: str, group: str) -> WindowRow:
@@ -257,22 +257,3 @@ def test_sets_of_leads() -> None:
     assert lead_sets(("12",), ()) == {"RR": ()}
     with pytest.raises(ValueError, match="V9"):
         lead_sets(("V9",), ("I",))
-
-
-def test_left_out_networks_are_taken_by_database(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Protects "zero-shot": the file is that of the database's group, is there, and says that it left it out."""
-    monkeypatch.setenv("WARDBEAT_WEIGHTS", str(tmp_path))
-    request = Request(ALL, data, left_out=True)
-    assert (group_of("nsrdb_rr"), group_of("cpsc2021")) == ("afpdb", "cpsc2021")
-    with pytest.raises(ValueError, match="no network that never saw nsrdb_rr"):
-        weights_of(request, "nsrdb_rr")
-    (tmp_path / "left_out").mkdir()
-    random_model(tmp_path / "left_out" / "afpdb.safetensors", left_out=("afpdb",))
-    random_model(tmp_path / "left_out" / "ptbxl.safetensors", left_out=("cpsc2018",))
-    assert weights_of(request, "nsrdb_rr") == tmp_path / "left_out" / "afpdb.safetensors"
-    with pytest.raises(ValueError, match=r"this one left out \['cpsc2018'\]"):
-        weights_of(request, "ptbxl_native500")
-    with pytest.raises(ValueError, match="contradicts"):
-        replace(request, weights=tmp_path / "x.safetensors")
-    with pytest.raises(ValueError, match="unknown database 'mitbih'"):
-        replace(request, datasets=("mitbih",))

@@ -1,9 +1,11 @@
 """The model card: its numbers are those it was given, and it refuses numbers of another model."""
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -14,11 +16,14 @@ from models.network.config import NetworkConfig
 from models.network.shapes import tensor_shapes
 from models.network.weights import Model, save_model
 from models.uncertainty.calibration import Calibration
-from models.uncertainty.conformal import Conformal, coverage
-from models.uncertainty.reliability import reliability
-from wardbeat.evaluation.report import Report, WindowTable
+from models.uncertainty.conformal import Conformal
+from wardbeat.evaluation.aims import AIMS
+from wardbeat.evaluation.bootstrap import Estimate
+from wardbeat.evaluation.networks import Seen
+from wardbeat.evaluation.report import CauseRow, CoverageRow, NetworkRow, Report, WindowTable
 from wardbeat.evaluation.summary import Draws, window_row
-from wardbeat.training.card import LIMITS, NOT_FOR, CardFacts, SplitRow, model_card
+from wardbeat.evaluation.tables import LEADS_TITLE, OUTPUTS_TITLE
+from wardbeat.training.card import LIMITS, NOT_FOR, Ablation, model_card, read_ablations
 from wardbeat.training.sources import SOURCES
 
 CONFIG = NetworkConfig(d=16, narrow=4, wide=8, blocks=1, d_state=4, headdim=8, heads=2, joint_hidden=8)
@@ -26,25 +31,36 @@ RNG = np.random.default_rng(0)
 SUBJECTS = np.array([f"s{i}" for i in range(40)])
 TARGET = np.eye(5)[np.arange(40) % 4]  # never noise
 P = np.clip(0.1 + 0.7 * TARGET + RNG.normal(0, 0.1, TARGET.shape), 0.01, 0.99)
+BYTES = 1_234_567
 
 
 @pytest.fixture(scope="module")
-def facts(tmp_path_factory: pytest.TempPathFactory) -> CardFacts:
-    """A small model with all that a card tells."""
-    path = tmp_path_factory.mktemp("weights") / "model.safetensors"
-    model = model_in(path)
-    found = reliability(P[:, 0], TARGET[:, 0], SUBJECTS)
-    row = window_row("ptbxl", "I", TARGET[:, 0], P[:, 0], SUBJECTS, Draws(draws=50))
-    tables = (WindowTable("Databases", "AF against all else", "leads", (row,)),)
-    return CardFacts(
-        model=model,
-        bytes=path.stat().st_size,
-        splits=[SplitRow("mitdb", 17, 3, 4, 1234), SplitRow("cinc2017", 0, 0, 0, 0, left_out=True)],
-        reports=[Report("Shipped", model.name, "Held-out patients.", tables)],
-        left_out_reports=[Report("Left out", "several", "Each database was left out.", tables)],
-        coverage=coverage(model.conformal, P, TARGET, SUBJECTS),
-        reliability={"af": (found, found)},
-        shortfalls=["Left-out PTB-XL stays below the aim."],
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A small one."""
+    return model_in(tmp_path_factory.mktemp("weights") / "model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def report(model: Model) -> Report:
+    """CinC 2017 by a network that never saw it, VitalDB by the shipped one on other patients."""
+    row = window_row("cinc2017", "1 lead", TARGET[:, 0], P[:, 0], SUBJECTS, Draws(draws=50))
+    seen = window_row("vitaldb_arrdb_rr", "RR alone", TARGET[:, 0], P[:, 0], SUBJECTS, Draws(draws=50))
+    pac = window_row("cinc2017", "pac", TARGET[:, 1], P[:, 1], SUBJECTS, Draws(draws=50), ("auroc", "f1"))
+    return Report(
+        "Evaluation",
+        f"rhythm-1-other; {model.name}",
+        "Left out.",
+        windows=(
+            WindowTable(LEADS_TITLE, "AF against all else", "leads", (row, seen)),
+            WindowTable(OUTPUTS_TITLE, "as the row says", "output", (pac,)),
+        ),
+        causes=(CauseRow("noise", "cinc2017", "records", 100, Estimate(0.08, 0.03, 0.14, 100, 100), 100),),
+        coverage=(CoverageRow("cinc2017", "af", 10, 10, Estimate(0.71, 0.5, 0.9, 10, 10), 0.7, 1.25),),
+        networks=(
+            NetworkRow("cinc2017", "rhythm-1-other", ("cinc2017",), Seen.NOTHING, 40, 40, 40, "one"),
+            NetworkRow("vitaldb_arrdb_rr", model.name, (), Seen.OTHERS, 40, 300, 40, "one"),
+            NetworkRow("ltafdb_rr", model.name, (), Seen.OTHERS, 0, 3, 0, "one"),
+        ),
     )
 
 
@@ -63,62 +79,103 @@ def model_in(path: Path) -> Model:
         np.array([31, 8, 20, 20, 20]),
         np.array([310, 80, 9, 9, 9]),
     )
-    training = {"steps": 1600, "config": {"seed": 7, "left_out": ["cinc2017"]}}
+    subjects = {"mitdb": {"train": 17, "validation": 3, "calibration": 4}, "cinc2017": {"left_out": 40}}
+    training = {"steps": 1600, "network": {"seed": 7}, "subjects": subjects}
     return save_model(path, network, CONFIG, minirocket, calibration, conformal, training)
 
 
-def test_the_card_holds_what_it_was_given(facts: CardFacts) -> None:
-    """Hash, size, splits, licences, training, calibration, sets, reports, shortfalls: each is there, as it was."""
-    card = model_card(facts)
-    assert f"# Model card: {facts.model.name}" in card
-    assert facts.model.sha256 in card
-    assert f"{facts.bytes / 1e6:.2f} MB" in card
-    assert "| mitdb | 17 | 3 | 4 | 1234 | no |" in card
-    assert "| cinc2017 | 0 | 0 | 0 | 0 | yes |" in card
-    assert "Moody & Mark 2001, 10.13026/C2F305 | ODC-BY 1.0 |" in card
-    assert "| `steps` | 1600 |" in card
-    assert "| `config.seed` | 7 |" in card
-    assert "| `network.d_state` | 4 |" in card
-    assert "| af | 0.625 | +0.000 | 40 | 40 | 0.250 |" in card
-    assert "| flutter | not fitted | not fitted |" in card
-    assert "| af | 0.3125 | 31 | 310 | 10 | 10 |" in card
-    assert "| flutter | never ruled out | 8 | 80 |" in card
-    assert "Left-out PTB-XL stays below the aim." in card
+def section(card: str, title: str) -> str:
+    (found,) = re.findall(rf"^## {title}.*?(?=^## |\Z)", card, re.MULTILINE | re.DOTALL)
+    return str(found)
+
+
+def test_the_card_holds_what_it_was_given(model: Model, report: Report) -> None:
+    """Hash, size, licences, patients, settings, figures, sets: each is there, as it was."""
+    card = model_card(model, BYTES, report, [Ablation("no context", "cinc2017", "one", 0.95, None)], "Noise is scarce.")
+    assert f"# Model card: {model.name}" in card
+    assert model.sha256 in card
+    assert "1.23 MB" in card
+    data = section(card, "Data of this file")
+    assert "Moody & Mark 2001, 10.13026/C2F305 | ODC-BY 1.0 | 17 | 3 | 4 |" in data
+    assert "CinC Challenge 2017, Clifford et al. 2017 | ODC-BY 1.0 | 0 | 0 | 0 |" in data
+    assert "steps `1600`" in section(card, "Training of this file")
+    assert "network.seed `7`" in section(card, "Training of this file")
+    assert "| cinc2017 | 1 lead | 40 | 10 | 10 | 1.000 (1.000–1.000) |" in section(card, "AF in windows")
+    assert "| pac | cinc2017 | 40 | 10 | 10 | 1.000" in section(card, "What else it tells")
+    assert "| noise | cinc2017 | 100 records | 100 | 8.0 (3.0–14.0) |" in section(card, "What is easily taken")
+    assert "| cinc2017 | af | 10 | 10 | 0.710 (0.500–0.900) | 0.700 | 1.25 |" in section(card, "Prediction sets")
+    assert "| no context | 0.950 / – |" in section(card, "What each part adds")
+    assert "Noise is scarce." in section(card, "Where it falls short")
+    assert "nan" not in card
     for sentence in (*NOT_FOR, *LIMITS):
         assert sentence in card
 
 
-def test_what_was_not_measured_is_a_dash(facts: CardFacts) -> None:
-    """Noise had no test patient, and most outputs no reliability: no number stands there."""
-    card = model_card(facts)
-    assert "| noise | 0.2000 | 20 | 9 | 0 | 0 | – | – | – | – | – |" in card
-    assert "| pvc | not fitted | not fitted | – | – | – | – | – | – |" in card
-    assert "nan" not in card
+def test_aims_are_judged_by_the_figures(model: Model, report: Report) -> None:
+    """Protects the first table: what was reached suffices or not, what was not measured says so, none is left out."""
+    card = model_card(model, BYTES, report)
+    table = section(card, "Aims, and what was reached")
+    assert len(re.findall(r"^\| ", table, re.MULTILINE)) == 2 + len(AIMS)
+    assert "| CinC 2017, one lead: AUROC | ≥ 0.98 | 1.000 (1.000–1.000) | yes |" in table
+    assert "| CinC 2017: noise called AF | ≤ 5 % | 8.0 (3.0–14.0) % | **no** |" in table
+    assert "| MIT-BIH, windows: AUROC | ≥ 0.995 | not measured | – |" in table
+    short = section(card, "Where it falls short")
+    assert f"Of {len(AIMS)} aims 1 are missed: CinC 2017: noise called AF." in short
+    assert "Not measured: PTB-XL, 12 leads: AUROC;" in short
 
 
-def test_sections_nest_and_left_out_figures_come_apart(facts: CardFacts) -> None:
-    """Headings of the reports stand below those of the card; figures of other networks say that they are."""
-    card = model_card(facts)
-    heads = re.findall(r"^#+ .*$", card, re.MULTILINE)
-    assert sum(head.startswith("# ") for head in heads) == 1
-    apart, own = heads.index("## Databases never seen"), heads.index("## This file")
-    assert heads[apart + 1 : apart + 3] == ["### Left out", "#### Databases"]
-    assert heads[own + 1 : own + 3] == ["### Shipped", "#### Databases"]
-    assert "These figures are not of this file" in card
+def test_figures_of_what_was_seen_are_not_among_those_never_seen(model: Model, report: Report) -> None:
+    """Protects "never seen": VitalDB was, so its windows are not in that table, and who judged it stands there."""
+    card = model_card(model, BYTES, report)
+    assert "vitaldb" not in section(card, "AF in windows")
+    judged = section(card, "Who judged what")
+    assert f"| vitaldb_arrdb_rr | `{model.name}` | – | {Seen.OTHERS} | 40 of 300 | 40 |" in judged
+    assert "| ltafdb_rr | not judged | – | all of its patients | 0 of 3 | 0 |" in judged
+    assert "not all" not in judged.lower()
 
 
-def test_numbers_of_another_model_are_refused(facts: CardFacts) -> None:
-    """A card must not show what other weights reached as its own."""
-    other = replace(facts, reports=[Report("Old", "rhythm-1-0000000000000000", "Held-out patients.")])
-    with pytest.raises(ValueError, match=r"expected model rhythm-1-[0-9a-f]{16}, got 'rhythm-1-0000000000000000'"):
-        model_card(other)
+def test_a_broken_promise_is_told(model: Model, report: Report) -> None:
+    """Protects the sentence on prediction sets: AF is in 71 % of the sets, where 90 % are promised."""
+    assert "not kept everywhere: af fall short" in model_card(model, BYTES, report)
+    kept = CoverageRow("cinc2017", "af", 10, 10, Estimate(0.93, 0.8, 1.0, 10, 10), 0.9, 1.25)
+    assert "It is kept on all databases" in model_card(model, BYTES, msgspec.structs.replace(report, coverage=(kept,)))
 
 
-def test_data_without_a_licence_is_refused(facts: CardFacts) -> None:
+def test_networks_trained_otherwise_are_named(model: Model, report: Report) -> None:
+    """Protects "trained in the same way": settings that differ are said to."""
+    rows = (msgspec.structs.replace(report.networks[0], recipe="two"), *report.networks[1:])
+    judged = section(model_card(model, BYTES, msgspec.structs.replace(report, networks=rows)), "Who judged what")
+    assert "with the same settings:** cinc2017; vitaldb_arrdb_rr." in judged
+
+
+def test_numbers_of_another_model_are_refused(model: Model, report: Report) -> None:
+    """A card must not show what other weights reached as its own, nor without networks that left something out."""
+    rows = tuple(msgspec.structs.replace(row, model="rhythm-1-old") for row in report.networks)
+    with pytest.raises(ValueError, match=r"expected vitaldb_arrdb_rr by rhythm-1-[0-9a-f]{16}, got 'rhythm-1-old'"):
+        model_card(model, BYTES, msgspec.structs.replace(report, networks=rows))
+    with pytest.raises(ValueError, match="use --left-out"):
+        model_card(model, BYTES, msgspec.structs.replace(report, networks=report.networks[1:]))
+
+
+def test_data_without_a_licence_is_refused(model: Model, report: Report) -> None:
     """Every dataset is named with source and licence, or there is no card."""
+    private = replace(model, training={"subjects": {"private": {"train": 1}}})
     with pytest.raises(ValueError, match="no source and licence known of private"):
-        model_card(replace(facts, splits=[SplitRow("private", 1, 0, 0, 10)]))
+        model_card(private, BYTES, report)
+    with pytest.raises(ValueError, match="names no subjects"):
+        model_card(replace(model, training={}), BYTES, report)
     assert all(all(source) for source in SOURCES.values())
+
+
+def test_ablations_are_read_or_refused(tmp_path: Path) -> None:
+    """Protects the table of parts: rows as another program writes them; a row that lacks a figure is quoted."""
+    path = tmp_path / "ablations.json"
+    row = {"name": "whole", "dataset": "mitdb", "leads": "2", "auroc": 0.99, "f1": 0.9, "seconds": 12}
+    path.write_text(json.dumps([row]), encoding="utf-8")
+    assert read_ablations(path) == [Ablation("whole", "mitdb", "2", 0.99, 0.9)]
+    path.write_text(json.dumps([{"name": "whole"}]), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"ablations\.json: expected a list .* `dataset`"):
+        read_ablations(path)
 
 
 def test_sentences_hold_no_figures() -> None:
@@ -126,9 +183,9 @@ def test_sentences_hold_no_figures() -> None:
     assert not [sentence for sentence in (*NOT_FOR, *LIMITS) if re.search(r"\d+(\.\d+)?( %|\b(?!-lead))", sentence)]
 
 
-def test_the_set_names_are_the_networks(facts: CardFacts) -> None:
-    """All rhythms have a row in the table of sets."""
-    table = model_card(facts).split("## Prediction sets")[1].split("## ")[0]
-    assert [line.split(" | ")[0].strip("| ") for line in table.splitlines() if line.startswith("| ")][2:] == list(
-        RHYTHMS
-    )
+def test_the_set_names_are_the_networks(model: Model, report: Report) -> None:
+    """All rhythms have a threshold in the card, or are said never to be ruled out."""
+    lines = section(model_card(model, BYTES, report), "Prediction sets").splitlines()
+    bars = [line.split(" | ")[:2] for line in lines if line.startswith("| ")][-len(RHYTHMS) :]
+    assert [name.strip("| ") for name, _ in bars] == list(RHYTHMS)
+    assert [bar for _, bar in bars][:2] == ["0.3125", "never ruled out"]

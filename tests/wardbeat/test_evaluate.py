@@ -54,7 +54,8 @@ def test_two_processes_find_what_one_finds(data: Path) -> None:
     [
         (["mitbih"], "mitbih"),
         (["mitdb"], "mitdb"),
-        (["nsrdb_rr", "--left-out"], "afpdb.safetensors"),
+        (["nsrdb_rr", "--left-out"], "no network that never saw nsrdb_rr"),
+        (["all", "mitdb"], "all"),
         (["nsrdb_rr", "--weights", "nowhere.safetensors"], "nowhere.safetensors"),
         (["nsrdb_rr", "--leads", "V9"], "V9"),
     ],

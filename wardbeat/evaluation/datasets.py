@@ -15,20 +15,55 @@ from ecg.recording import Recording, Rhythm
 from models.classes import AF, FINDINGS, FLUTTER, OUTPUTS, SINUS
 from models.inputs import SECONDS
 from wardbeat.evaluation import cpsc2021
-from wardbeat.evaluation.intervals import Interval, Intervals, without
+from wardbeat.evaluation.intervals import Interval, Intervals, common, without
+from wardbeat.evaluation.synthetic import SYNTHETIC, recording_of
 from wardbeat.training.config import GROUPS
 from wardbeat.training.labels import Annotated, doubted_beats, free_of_af, record_truth
 from wardbeat.training.records import LIMB, PLANS, TELEMETRY, Record, Told, named
 from windowing.spans import ANALYSIS_FS
 
-DATABASES = tuple(name for name in PLANS if name != "synthetic")
+DATABASES = tuple(PLANS)
 CHALLENGE = "cpsc2021"
+NOISE_ADDED = "nstdb_118"
 VITALDB = "vitaldb_arrdb_rr"
 WINDOW = SECONDS * ANALYSIS_FS
 HEALTHY = "healthy subjects"
 UNNAMED = "not AF, nobody says what"
 RR = "RR"  # the set of leads that has none: beats alone
 FREQUENT = 0.05  # of a record's beats: ectopy that a reader would call frequent
+SEVERAL = 3  # PACs in a window that make it irregular: fewer leave most intervals alone
+SUBSETS: Mapping[str, Mapping[str, frozenset[str]]] = {  # database → name of a part of it → its records
+    "mitdb": {
+        # Of the usual split by patient (de Chazal et al. 2004), less 201 and 203, which have AF.
+        "DS1 without AF": frozenset(
+            f"mitdb/{n}"
+            for n in (
+                101,
+                106,
+                108,
+                109,
+                112,
+                114,
+                115,
+                116,
+                118,
+                119,
+                122,
+                124,
+                205,
+                207,
+                208,
+                209,
+                215,
+                220,
+                223,
+                230,
+            )
+        )
+    }
+}
+# Moody et al. 1984: after 5 minutes noise is added to 118 for 2 minutes, then none for 2, and so on.
+NOISE_FROM_S, NOISE_FOR_S = 300, 120
 
 Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -172,12 +207,33 @@ class Case:
         return without((Interval(0, self.end),), known)
 
     def stretches(self) -> dict[str, Intervals]:
-        """Where each rhythm was annotated that is neither AF nor plain sinus rhythm, by ``NAMES``."""
+        """Where each rhythm was annotated that is neither AF nor plain sinus rhythm, by ``NAMES``, and ``marked``."""
         names = {NAMES[rhythm.name] for rhythm in self.rhythms if rhythm.name in NAMES} - {"sinus rhythm"}
-        return {
+        rhythms = {
             name: merged((r.onset, min(r.offset, self.end)) for r in self.rhythms if NAMES.get(r.name) == name)
             for name in sorted(names)
         }
+        return {name: merged((*rhythms.get(name, ()), *self.marked.get(name, ()))) for name in rhythms | self.marked}
+
+    @cached_property
+    def marked(self) -> dict[str, Intervals]:
+        """Windows that are named by something else than an annotated rhythm: their beats, or how they were made."""
+        whole = (Interval(0, self.end),)
+        if self.record.dataset == SYNTHETIC:
+            return dict.fromkeys(self.record.labels, whole)
+        if self.record.dataset == NOISE_ADDED:
+            at = range(NOISE_FROM_S, self.end // ANALYSIS_FS, 2 * NOISE_FOR_S)
+            return {NAMES["NOISE"]: merged((s * ANALYSIS_FS, (s + NOISE_FOR_S) * ANALYSIS_FS) for s in at)}
+        if self.beats is None or not self.symbols:
+            return {}
+        found = {}
+        for name, symbols, least in (("frequent PACs", "AaJS", SEVERAL), ("pacing", "/f", 1)):
+            window = self.beats[np.array([each in symbols for each in self.symbols])] // WINDOW
+            numbers, counts = np.unique(window, return_counts=True)
+            often = merged((n * WINDOW, (n + 1) * WINDOW) for n in numbers[counts >= least].tolist())
+            if often:
+                found[name] = often
+        return found
 
     def tags(self) -> tuple[str, ...]:
         """What beats the record is full of."""
@@ -207,6 +263,8 @@ class Case:
             rows[i] = np.concatenate([rhythm, truth.findings])
             filled = {r.name for r in self.rhythms if r.onset <= end - WINDOW and end <= r.offset}
             beats = {name for name, k in _BEATS.items() if truth.findings[k] == 1}
+            window = Interval(end - WINDOW, end)
+            beats |= {name for name, where in self.marked.items() if common((window,), where) == (window,)}
             names = {NAMES[name] for name in filled - {"N"} if name in NAMES}  # "N" is not sinus rhythm everywhere
             if not names | beats and rhythm[AF] == 0:
                 names = {HEALTHY if self._healthy else NAMES["SR"] if rhythm[SINUS] == 1 else UNNAMED}
@@ -250,7 +308,7 @@ def load(data: Path, record: Record) -> Case:
         fs, beats, symbols, rhythms = known.fs, known.beats, known.symbols, known.rhythms
         end = int(np.rint(known.beats[-1] / fs * ANALYSIS_FS)) + 1  # a header may outlast its beats
     else:
-        recording = read_recording(path)
+        recording = recording_of(record) if record.dataset == SYNTHETIC else read_recording(path)
         fs, rhythms = recording.fs, recording.rhythms
         end = int(recording.seconds * ANALYSIS_FS)
         beats = np.empty(0, np.int64) if recording.beats is None else recording.beats

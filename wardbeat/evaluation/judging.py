@@ -13,7 +13,6 @@ from alarms.episodes import Episode
 from ecg.quality import LeadState
 from models.classes import FINDINGS, NOISE, OUTPUTS, RHYTHMS
 from models.finding import Finding
-from models.network.weights import Model, load_model
 from models.rhythm_network import RhythmNetwork
 from stream.bed import BedConfig
 from stream.offline import Analysis, analyze_beats, analyze_recording
@@ -22,6 +21,7 @@ from wardbeat.evaluation.datasets import CHALLENGE, WINDOW, Case, Indices, chall
 from wardbeat.evaluation.episodes import Alarm
 from wardbeat.evaluation.episodes import Record as Episodes
 from wardbeat.evaluation.intervals import Interval, Intervals
+from wardbeat.evaluation.networks import model_of
 from wardbeat.training.records import Record, through
 from windowing.spans import ANALYSIS_FS
 
@@ -38,13 +38,13 @@ class Task:
 
     Attributes:
         data: folder of ``index.csv``.
-        weights: of the network; None = the shipped ones.
+        weights: of the network.
         leads: sets to look through besides all leads; see ``datasets.lead_sets``.
         hop_s: seconds between windows of records with a waveform that are judged by episode.
     """
 
     data: Path
-    weights: Path | None
+    weights: Path
     leads: tuple[str, ...] = ()
     hop_s: float = HOP_S
 
@@ -58,7 +58,9 @@ class Windows:
         score: (m, 13) float32 calibrated probabilities. What could not be judged counts as noise and as nothing else.
         judged: (m,) bool.
         good: (m,) float32 share of the leads that were good, 0 … 1.
-        inside: (m, 2) bool: one rhythm is known to be true; the prediction set holds it.
+        held: (m,) float32 share of the windows whose prediction set holds the one rhythm that is true; NaN where that
+            is not known, or there is no set.
+        set_size: (m,) float32 mean number of rhythms in the sets; NaN without any.
         groups: (m,) what each window is called.
     """
 
@@ -66,7 +68,8 @@ class Windows:
     score: Floats
     judged: npt.NDArray[np.bool_]
     good: Floats
-    inside: npt.NDArray[np.bool_]
+    held: Floats
+    set_size: Floats
     groups: list[frozenset[str]]
 
 
@@ -102,13 +105,7 @@ class Judged:
 
 
 @cache
-def model_of(weights: Path | None) -> Model:
-    """The model, read once in each process."""
-    return load_model(weights)
-
-
-@cache
-def network_of(weights: Path | None) -> RhythmNetwork:
+def network_of(weights: Path) -> RhythmNetwork:
     """The network, made once in each process."""
     return RhythmNetwork(model_of(weights))
 
@@ -176,9 +173,8 @@ def windows_of(case: Case, analysis: Analysis) -> Windows:
         np.array([_score(finding) for finding in findings], np.float32).reshape(-1, len(OUTPUTS)),
         np.array([_was_judged(finding) for finding in findings], np.bool_),
         np.array([_good(finding) for finding in findings], np.float32),
-        np.array([_inside(finding, row) for finding, row in zip(findings, truth, strict=True)], np.bool_).reshape(
-            -1, 2
-        ),
+        np.array([_held(finding, row) for finding, row in zip(findings, truth, strict=True)], np.float32),
+        np.array([len(finding.prediction_set) or np.nan for finding in findings], np.float32),
         groups,
     )
     return parts if case.long else _whole(parts)
@@ -195,7 +191,8 @@ def _whole(parts: Windows) -> Windows:
         score[None],
         np.array([parts.judged.any()]),
         parts.good.mean(keepdims=True),
-        np.all(parts.inside[counted], axis=0, keepdims=True),
+        parts.held[counted].mean(keepdims=True),
+        parts.set_size[counted].mean(keepdims=True),
         parts.groups[:1],
     )
 
@@ -215,10 +212,9 @@ def _good(finding: Finding) -> float:
     return sum(state == LeadState.GOOD for state in states) / len(states) if states else 1.0
 
 
-def _inside(finding: Finding, truth: Floats) -> tuple[bool, bool]:
+def _held(finding: Finding, truth: Floats) -> float:
     true = [name for name, value in zip(RHYTHMS, truth, strict=False) if value == 1]
-    known = len(true) == 1 and bool(finding.prediction_set)
-    return known, known and true[0] in finding.prediction_set
+    return float(true[0] in finding.prediction_set) if len(true) == 1 and finding.prediction_set else np.nan
 
 
 def told_of(episodes: Sequence[Episode], kind: Kind, end: int) -> Intervals:

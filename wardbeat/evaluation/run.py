@@ -1,29 +1,31 @@
-"""The evaluation of one network, or of those that each saw all databases but one, over whole databases."""
+"""The evaluation of one network, or of those that never saw what they judge, over whole databases."""
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from time import process_time
 
 from ecg.leads import LEADS
-from models.network.weights import default_path
 from wardbeat.evaluation import tables
-from wardbeat.evaluation.datasets import VITALDB, check_names, group_of, lead_sets
-from wardbeat.evaluation.judging import HOP_S, Judged, Task, judge, model_of
-from wardbeat.evaluation.report import Report
+from wardbeat.evaluation.causes import causes
+from wardbeat.evaluation.datasets import VITALDB, check_names, lead_sets
+from wardbeat.evaluation.judging import HOP_S, Task, judge
+from wardbeat.evaluation.networks import ALL, Judge, Seen, judges
+from wardbeat.evaluation.report import NetworkRow, Report
+from wardbeat.evaluation.store import Entry, stored
 from wardbeat.evaluation.summary import Draws
+from wardbeat.evaluation.synthetic import SYNTHETIC
 from wardbeat.evaluation.tables import Database
-from wardbeat.training.config import GROUPS
-from wardbeat.training.records import PLANS, Record, records_of
+from wardbeat.training.records import PLANS, Record
 
-LEADS_SHOWN = ("12", "I", "II", "V1")
-LEFT_OUT = "left_out"  # folder beside the shipped weights
+LEADS_SHOWN = ("12", "I", "II", "V1", "I+II+V1")
 
-Progress = Callable[[str, Sequence[Record], Iterable[Judged]], Iterable[Judged]]
+Progress = Callable[[str, int, Iterable[Entry]], Iterable[Entry]]
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,14 @@ class Request:
     """What is to be evaluated.
 
     Attributes:
-        datasets: names of the index.
+        datasets: names of the index; none, or "all" alone, stands for each that there is.
         data: folder of ``index.csv``.
         weights: the network's file; None = the shipped one.
         left_out: judge each database by the network that never saw it, from ``left_out/`` beside the shipped one.
         leads: sets of leads to look through besides all leads of a record.
         jobs: processes.
         hop_s: seconds between windows of records with a waveform that are judged by episode.
+        results: folder of judged records, from which a stopped evaluation goes on; None = nothing is kept.
         draws: of the intervals.
     """
 
@@ -48,64 +51,79 @@ class Request:
     leads: tuple[str, ...] = LEADS_SHOWN
     jobs: int = 1
     hop_s: float = HOP_S
+    results: Path | None = None
     draws: Draws = field(default_factory=Draws)
 
     def __post_init__(self) -> None:
         """Raise ValueError, quoting, for what cannot be evaluated."""
-        if not self.datasets:
-            raise ValueError("no database is named")
-        check_names(self.datasets)
+        if self.datasets != (ALL,):
+            check_names(self.datasets)
         lead_sets(self.leads, LEADS)
         if self.left_out and self.weights is not None:
             raise ValueError(f"--left-out takes its weights by database; --weights {self.weights} contradicts it")
 
 
-def weights_of(request: Request, dataset: str) -> Path | None:
-    """The file of the network that judges ``dataset``.
+@dataclass(frozen=True)
+class Evaluated:
+    """The report, and the seconds of one core that judging took, by database; those of earlier runs included."""
 
-    Raises:
-        ValueError: the network that shall not have seen the database is missing, or says that it has seen it.
-        models.network.weights.WeightsError: the file is not as it was written.
-    """
-    if not request.left_out:
-        return request.weights
-    group = group_of(dataset)
-    path = default_path().parent / LEFT_OUT / f"{group}.safetensors"
-    if not path.is_file():
-        raise ValueError(f"{path}: no network that never saw {dataset}; train one with left_out = ({group!r},)")
-    named = tuple(model_of(path).training.get("left_out", ()))
-    if dataset not in {member for name in named for member in GROUPS.get(name, (name,))}:
-        raise ValueError(f"{path}: expected a network trained without {dataset}, this one left out {list(named)}")
-    return path
+    report: Report
+    seconds: Mapping[str, float]
 
 
-def evaluate(request: Request, progress: Progress | None = None) -> Report:
+def evaluate(request: Request, progress: Progress | None = None) -> Evaluated:
     """Judge all records and draw up the report.
 
     Args:
         request: what is to be evaluated.
-        progress: takes a database's name, its records and the results as they come, and hands the results on.
+        progress: takes a database's name, how many records are to be judged and the results as they come, and hands
+            the results on.
 
     Raises:
-        ValueError: a record cannot be read, or see ``weights_of``.
+        ValueError: a record cannot be read, or see ``networks.judges``.
         models.network.weights.WeightsError: weights are missing or altered.
     """
-    plan = [(name, records_of(request.data, name), weights_of(request, name)) for name in request.datasets]
-    names = tuple(dict.fromkeys(model_of(weights).name for _, _, weights in plan))
-    databases = []
+    plan = judges(request.data, request.datasets, request.weights, request.left_out)
+    databases, seconds = [], {}
     with _pool(request.jobs) as executor:
-        for name, records, weights in plan:
-            work = partial(judge, task=Task(request.data, weights, request.leads, request.hop_s))
-            results: Iterable[Judged]
-            if executor is None:
-                results = map(work, records)
-            else:
-                results = executor.map(work, records, chunksize=_chunk(len(records), request.jobs))
-            databases.append(Database(name, list(progress(name, records, results) if progress else results)))
-    return report_of(databases, request, names)
+        for each in plan:
+            entries = _judged(each, request, executor, progress)
+            seconds[each.database] = sum(entry.seconds for entry in entries)
+            if entries:
+                databases.append(Database(each.database, [entry.judged for entry in entries]))
+    return Evaluated(report_of(databases, request, plan), seconds)
 
 
-def report_of(databases: Sequence[Database], request: Request, models: Sequence[str]) -> Report:
+def _judged(by: Judge, request: Request, executor: Executor | None, progress: Progress | None) -> list[Entry]:
+    """What is known already, and what has to be judged yet, in the order of the records."""
+    task = Task(request.data, by.weights, request.leads, request.hop_s)
+    kept = stored(request.results, by, task) if request.results else None
+    entries = {entry.judged.record.path: entry for entry in (kept.read() if kept else ())}
+    missing = [record for record in by.records if record.path not in entries]
+    if not missing:
+        return [entries[record.path] for record in by.records]
+    if kept and not entries:
+        kept.begin()
+    work = partial(_timed, task=task)
+    results: Iterable[Entry]
+    if executor is None:
+        results = map(work, missing)
+    else:
+        results = executor.map(work, missing, chunksize=_chunk(len(missing), request.jobs))
+    for entry in progress(by.database, len(missing), results) if progress else results:
+        if kept:
+            kept.append(entry)
+        entries[entry.judged.record.path] = entry
+    return [entries[record.path] for record in by.records]
+
+
+def _timed(record: Record, task: Task) -> Entry:
+    begun = process_time()
+    judged = judge(record, task)
+    return Entry(judged, process_time() - begun)
+
+
+def report_of(databases: Sequence[Database], request: Request, plan: Sequence[Judge]) -> Report:
     """The report of judged databases."""
     draws = request.draws
     windows = tuple(
@@ -115,12 +133,15 @@ def report_of(databases: Sequence[Database], request: Request, models: Sequence[
     )
     return Report(
         title=f"Evaluation of {', '.join(database.name for database in databases)}",
-        model="; ".join(models),
-        protocol=_protocol(request),
+        model="; ".join(dict.fromkeys(each.model for each in plan if each.records)),
+        protocol=_protocol(request, plan),
         windows=windows,
         episodes=tables.episodes(databases, draws),
         false_alarms=tables.false_alarms(databases, draws),
         cpsc2021=tables.challenge(databases, draws),
+        causes=causes(databases, draws),
+        coverage=tables.coverage(databases, draws),
+        networks=tuple(_network_row(each) for each in plan),
         notes=(*_how(request, databases), *tables.notes(databases)),
         draws=draws.draws,
         level=draws.level,
@@ -128,12 +149,19 @@ def report_of(databases: Sequence[Database], request: Request, models: Sequence[
     )
 
 
-def _protocol(request: Request) -> str:
+def _network_row(by: Judge) -> NetworkRow:
+    subjects = len({record.subject for record in by.records})
+    return NetworkRow(by.database, by.model, by.left_out, str(by.seen), len(by.records), by.of, subjects, by.recipe)
+
+
+def _protocol(request: Request, plan: Sequence[Judge]) -> str:
     if request.left_out:
-        return (
+        never = (
             "Each database was judged by a network that saw none of it, nor of the databases that share its patients, "
             "in training, calibration or choice."
         )
+        others = [each.database for each in plan if each.seen is not Seen.NOTHING and each.records]
+        return f"{never} Not so {', '.join(others)}: see who judged what." if others else never
     if request.weights is not None:
         return "All databases were judged by one network. Which of them it was trained on its file says."
     return "The shipped network, which was trained on patients of these databases: these figures are not zero-shot."
@@ -160,6 +188,8 @@ def _how(request: Request, databases: Sequence[Database]) -> list[str]:
         )
     if any(PLANS[database.name].beats_only for database in databases):
         lines.append("Where beats alone are known they are the database's own, not this detector's.")
+    if any(database.name == SYNTHETIC for database in databases):
+        lines.append("Synthetic patients are this project's own; training saw others of the same generator.")
     if any(database.name == VITALDB for database in databases):
         lines.append("VitalDB has one word for AF and flutter: both count as AF there.")
     return lines

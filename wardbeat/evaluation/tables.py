@@ -9,13 +9,14 @@ import numpy.typing as npt
 
 from models.classes import AF, NOISE, OUTPUTS, RHYTHMS
 from wardbeat.evaluation import report
-from wardbeat.evaluation.datasets import RR
+from wardbeat.evaluation.datasets import RR, SUBSETS, merged
 from wardbeat.evaluation.episodes import Alarm
 from wardbeat.evaluation.episodes import Record as Episodes
-from wardbeat.evaluation.intervals import Interval, common, without
+from wardbeat.evaluation.intervals import Interval, common, length, without
 from wardbeat.evaluation.judging import Judged, Windows
-from wardbeat.evaluation.metrics import METRICS
+from wardbeat.evaluation.metrics import METRICS, Floats
 from wardbeat.evaluation.summary import Draws, challenge_row, episode_row, false_alarm_row, window_row
+from wardbeat.training.config import GROUPS
 
 Mask = npt.NDArray[np.bool_]
 
@@ -23,7 +24,12 @@ QUESTION = "AF, against all else (flutter is not AF)"
 FEW = 5  # windows of a class, below which no rate of it says anything
 ALARM_DUE_S = 30.0  # shorter episodes of AF need no alarm: AF is said of 30 s by convention (ESC)
 RATES = ("auroc", "auprc", "f1", "sensitivity", "specificity")
+LEADS_TITLE = "AF by leads"
+OUTPUTS_TITLE = "Other outputs, all leads"
 NO_AF = "no AF in the record"
+POOLED = ("ptbxl",)  # groups whose members differ in rate and filtering, not in kind
+PAROXYSMAL = "paroxysmal records with a waveform"
+MOST_AF = 0.95  # of a record: one that is AF throughout neither begins nor ends
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,8 @@ class Database:
                 np.concatenate([part.score for part in parts]),
                 np.concatenate([part.judged for part in parts]),
                 np.concatenate([part.good for part in parts]),
-                np.concatenate([part.inside for part in parts]),
+                np.concatenate([part.held for part in parts]),
+                np.concatenate([part.set_size for part in parts]),
                 list(chain.from_iterable(part.groups for part in parts)),
             ),
             subjects.astype(np.str_),
@@ -91,13 +98,28 @@ def _row(
 
 
 def by_leads(databases: Sequence[Database], draws: Draws) -> report.WindowTable:
-    """AF by set of leads."""
+    """AF by set of leads; sets of one source that were cut differently are pooled besides."""
     rows = [
         _row(database.name, lead_name(leads), *database.windows(leads), draws, tuple(METRICS))
-        for database in databases
+        for database in [*databases, *_pooled(databases)]
         for leads in database.sets()
     ]
-    return report.WindowTable("AF by leads", QUESTION, "leads", _shown(rows))
+    return report.WindowTable(LEADS_TITLE, QUESTION, "leads", _shown(rows))
+
+
+def pooled(group: str) -> str:
+    """What the sets of a group are called together."""
+    return f"{group}, all sets"
+
+
+def _pooled(databases: Sequence[Database]) -> list[Database]:
+    found = []
+    for group in POOLED:
+        parts = [database for database in databases if database.name in GROUPS[group]]
+        if len(parts) > 1:
+            judged = list(chain.from_iterable(database.judged for database in parts))
+            found.append(Database(pooled(group), judged))
+    return found
 
 
 # Parts of all leads that were good, from the worst on; what was judged by none of them still was judged.
@@ -143,7 +165,7 @@ def by_output(databases: Sequence[Database], draws: Draws) -> report.WindowTable
             counts = [int((windows.truth[:, k] == value).sum()) for value in (0, 1)]
             if k != AF and min(counts) >= FEW:
                 rows.append(_row(database.name, name, windows, subjects, draws, RATES, output=k))
-    return report.WindowTable("Other outputs, all leads", "as the row says, against all else", "output", _shown(rows))
+    return report.WindowTable(OUTPUTS_TITLE, "as the row says, against all else", "output", _shown(rows))
 
 
 def _shown(rows: Sequence[report.WindowRow]) -> tuple[report.WindowRow, ...]:
@@ -151,10 +173,15 @@ def _shown(rows: Sequence[report.WindowRow]) -> tuple[report.WindowRow, ...]:
 
 
 def episodes(databases: Sequence[Database], draws: Draws) -> tuple[report.EpisodeRow, ...]:
-    """Two rows, burden and alarm, of each database that has annotated AF."""
+    """Two rows, burden and alarm, of each database that has annotated AF, and of all paroxysmal records together."""
+    of = {database.name: database.long for database in databases}
+    paroxysmal = [
+        each for each in chain.from_iterable(of.values()) if next(iter(each.windows)) != RR and _comes_or_goes(each)
+    ]
+    if paroxysmal:
+        of[PAROXYSMAL] = paroxysmal
     rows = []
-    for database in databases:
-        judged = database.long
+    for name, judged in of.items():
         if not any(_of(each).reference for each in judged):
             continue
         r_peaks = {each.record.path: each.r_peaks for each in judged if each.r_peaks is not None}
@@ -163,10 +190,13 @@ def episodes(databases: Sequence[Database], draws: Draws) -> tuple[report.Episod
             ("burden", [_of(each) for each in judged]),
             ("alarm", [each.alarmed for each in judged]),
         ):
-            rows.append(
-                episode_row(database.name, reading, records, r_peaks, alarms, draws, shortest_alarmed_s=ALARM_DUE_S)
-            )
+            rows.append(episode_row(name, reading, records, r_peaks, alarms, draws, shortest_alarmed_s=ALARM_DUE_S))
     return tuple(rows)
+
+
+def _comes_or_goes(judged: Judged) -> bool:
+    of = _of(judged)
+    return 0 < length(common(of.reference, of.judged)) < MOST_AF * length(of.judged)
 
 
 def _of(judged: Judged) -> Episodes:
@@ -182,32 +212,67 @@ def false_alarms(databases: Sequence[Database], draws: Draws) -> tuple[report.Fa
         alarms = {each.record.path: each.alarms for each in judged}
         tags = sorted(set(chain.from_iterable(each.tags for each in judged)))
         groups = [("all records", judged), (NO_AF, [each for each in judged if not _of(each).reference])]
+        groups += [
+            (name, [each for each in judged if each.record.path in members])
+            for name, members in SUBSETS.get(database.name, {}).items()
+        ]
         groups += [(f"records: {tag}", [each for each in judged if tag in each.tags]) for tag in tags]
         for name, members in groups:
             if members and not (name == NO_AF and len(members) == len(judged)):
                 rows.append(false_alarm_row(database.name, name, [_of(each) for each in members], alarms, draws))
         for name in sorted(set(chain.from_iterable(each.stretches or {} for each in judged))):
             members = [each for each in judged if name in (each.stretches or {})]
-            within = [_within(each, name) for each in members]
-            false = {each.record.path: _false(each) for each in members}
-            row = false_alarm_row(database.name, f"during {name}", within, false, draws)
+            stretches = [within(each, name) for each in members]
+            false = {each.record.path: false_of(each) for each in members}
+            row = false_alarm_row(database.name, f"during {name}", stretches, false, draws)
             if row.bed_days > 0:
                 rows.append(row)
     return tuple(rows)
 
 
-def _within(judged: Judged, name: str) -> Episodes:
-    """The record, of which nothing but the stretches ``name`` is judged."""
+def within(judged: Judged, *names: str) -> Episodes:
+    """The record, of which nothing but the stretches of these names is judged."""
     whole = _of(judged)
     assert judged.stretches is not None
-    kept = without(common(judged.stretches[name], whole.judged), whole.reference)
+    stretches = merged(chain.from_iterable(judged.stretches.get(name, ()) for name in names))
+    kept = without(common(stretches, whole.judged), whole.reference)
     return replace(whole, unknown=without((whole.analysed,), kept))
 
 
-def _false(judged: Judged) -> list[Alarm]:
-    """Alarms that overlap no annotated AF: those that do may well last into what comes after it."""
+def false_of(judged: Judged) -> list[Alarm]:
+    """AF alarms that overlap no annotated AF: those that do may well last into what comes after it."""
     reference = _of(judged).reference
     return [each for each in judged.alarms if not common((Interval(each.onset, each.offset),), reference)]
+
+
+def coverage(databases: Sequence[Database], draws: Draws) -> tuple[report.CoverageRow, ...]:
+    """How often prediction sets hold what is true, where one rhythm is known to be."""
+    rows = []
+    for database in databases:
+        windows, subjects = database.windows()
+        for k, name in enumerate(RHYTHMS):
+            of = ~np.isnan(windows.held) & (windows.truth[:, k] == 1)
+            if not of.any():
+                continue
+            held, patients = windows.held[of], subjects[of]
+            who, index, counts = np.unique(patients, return_inverse=True, return_counts=True)
+            by_patient = np.bincount(index, held) / counts
+            rows.append(
+                report.CoverageRow(
+                    database.name,
+                    name,
+                    int(of.sum()),
+                    len(who),
+                    draws(_mean_of(by_patient), who.tolist()),
+                    float(held.mean()),
+                    float(windows.set_size[of].mean()),
+                )
+            )
+    return tuple(rows)
+
+
+def _mean_of(values: Floats) -> Callable[[Floats], float]:
+    return lambda weight: float(weight @ values / weight.sum())
 
 
 def challenge(databases: Sequence[Database], draws: Draws) -> tuple[report.ChallengeRow, ...]:
@@ -222,7 +287,7 @@ def challenge(databases: Sequence[Database], draws: Draws) -> tuple[report.Chall
 
 
 def notes(databases: Sequence[Database]) -> tuple[str, ...]:
-    """What could not be judged, and how often the prediction set held what was true."""
+    """What could not be judged."""
     lines = []
     for database in databases:
         for leads in database.sets():
@@ -233,13 +298,4 @@ def notes(databases: Sequence[Database]) -> tuple[str, ...]:
                 f"{database.name}, {lead_name(leads)}: {int(unjudged.sum())} of {len(unjudged)} could not be judged "
                 f"({af} of AF, {noise} of noise); they count as noise, and not as AF."
             )
-        windows, _ = database.windows()
-        known, held = windows.inside.T
-        parts = []
-        for k, name in enumerate(RHYTHMS):
-            of = known & (windows.truth[:, k] == 1)
-            if of.any():
-                parts.append(f"{name} {int(held[of].sum())} of {int(of.sum())}")
-        if parts:
-            lines.append(f"{database.name}: the prediction set held what was true: {', '.join(parts)}.")
     return tuple(lines)

@@ -1,18 +1,23 @@
 """The model card: what was measured, on whom, and what the model must not be used for.
 
-Every number comes from the arguments; the sentences here hold none.
+Every number comes from the model's file and from reports; the sentences here hold none.
 """
 
-import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
 
 from models.classes import FINDINGS, OUTPUTS, RHYTHMS
 from models.network.weights import Model
-from models.uncertainty.conformal import Coverage
-from models.uncertainty.reliability import Reliability
-from wardbeat.evaluation.report import Report, to_markdown
+from wardbeat.evaluation import markdown
+from wardbeat.evaluation.aims import AIMS
+from wardbeat.evaluation.markdown import FIGURE_TITLES, METRIC_TITLES, show, table
+from wardbeat.evaluation.networks import Seen
+from wardbeat.evaluation.report import EpisodeRow, NetworkRow, Report, Timing
+from wardbeat.evaluation.tables import LEADS_TITLE, OUTPUTS_TITLE, POOLED, pooled
+from wardbeat.training.config import GROUPS
+from wardbeat.training.sampler import Split
 from wardbeat.training.sources import SOURCES
 
 NOT_FOR = (
@@ -37,122 +42,291 @@ LIMITS = (
     "published elsewhere, are not comparable line by line.",
     "Labels are those of the databases, whose mistakes were learnt and counted along.",
 )
+AF_METRICS = ("auroc", "auprc", "f1", "sensitivity_at_1_percent_fp", "calibration_error")
+FEW_SUBJECTS = 5  # with an output, below which its AUROC says little; the report has all
 
 
-@dataclass(frozen=True)
-class SplitRow:
-    """How one dataset was used.
+class Ablation(msgspec.Struct, frozen=True):
+    """What a network without one of its parts, or another one, reached: AF against all else, at 0.5.
 
     Attributes:
-        dataset: by its name in ``SOURCES``.
-        training, validation, calibration: subjects; no subject is in two of them.
-        windows: of training.
-        left_out: never seen by the shipped network in any form.
+        name: of the variant.
+        dataset: judged, which its training left out.
+        leads: it was seen through.
+        auroc: None where it was not measured.
+        f1: likewise.
     """
 
+    name: str
     dataset: str
-    training: int
-    validation: int
-    calibration: int
-    windows: int
-    left_out: bool = False
+    leads: str
+    auroc: float | None
+    f1: float | None
 
 
-@dataclass(frozen=True)
-class CardFacts:
-    """What the card is made of.
-
-    Attributes:
-        model: as it is shipped.
-        bytes: of its file.
-        splits: a row a dataset.
-        reports: of evaluations of this very model.
-        left_out_reports: of evaluations of networks trained like it without the databases they are judged on.
-        coverage: of the prediction sets, on patients who fitted nothing.
-        reliability: output → before and after calibration, on patients who fitted nothing.
-        shortfalls: sentences: which aims were missed, and why.
-        remarks: sentences: what else was found, such as what an ablation says.
-    """
-
-    model: Model
-    bytes: int
-    splits: Sequence[SplitRow]
-    reports: Sequence[Report]
-    left_out_reports: Sequence[Report]
-    coverage: Sequence[Coverage]
-    reliability: Mapping[str, tuple[Reliability, Reliability]]
-    shortfalls: Sequence[str]
-    remarks: Sequence[str] = ()
-
-
-def model_card(facts: CardFacts) -> str:
-    """The card in Markdown.
+def read_ablations(path: Path) -> list[Ablation]:
+    """Rows of a JSON list.
 
     Raises:
-        ValueError: a dataset has no source and licence here, or a report is of another model.
+        ValueError: it is no such list; quotes what does not fit.
     """
-    for report in facts.reports:
-        if report.model != facts.model.name:
-            raise ValueError(f"report {report.title!r}: expected model {facts.model.name}, got {report.model!r}")
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=list[Ablation])
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"{path}: expected a list of name, dataset, leads, auroc, f1: {error}") from error
+
+
+def model_card(
+    model: Model, file_bytes: int, report: Report, ablations: Sequence[Ablation] = (), remarks: str = ""
+) -> str:
+    """The card in Markdown.
+
+    Args:
+        model: as it is shipped.
+        file_bytes: size of its file.
+        report: of ``wardbeat evaluate --left-out``.
+        ablations: rows of the table of parts and rivals; may be none.
+        remarks: Markdown by a person, such as why aims were missed; may be empty.
+
+    Raises:
+        ValueError: a dataset has no source and licence here, the report says nothing of databases that were left out,
+            or it holds figures of another model as this one's.
+    """
+    unseen = _check(model, report)
     parts = [
-        _head(facts),
+        _head(model, file_bytes),
         "## What it must not be used for\n\n" + _bullets(NOT_FOR),
-        _data(facts.splits),
-        _training(facts.model),
-        "## Where it falls short\n\n" + _bullets([*facts.shortfalls, *LIMITS]),
+        _aims(report),
+        "## Where it falls short\n\n" + "\n\n".join(filter(None, (_missed(report), remarks.strip(), _bullets(LIMITS)))),
+        _windows(report, unseen),
+        _episodes(report),
+        _false_alarms(report),
+        markdown.causes(report),
+        _findings(report),
+        _prediction_sets(model, report, unseen),
     ]
-    if facts.remarks:
-        parts.append("## What was found on the way\n\n" + _bullets(facts.remarks))
-    parts += [_calibration(facts), _prediction_sets(facts)]
-    if facts.left_out_reports:
-        parts.append(
-            "## Databases never seen\n\nThese figures are not of this file: for each database a network was trained in "
-            "the same way without it, and judged on it. They say what to expect of patients and devices that are new."
-        )
-        parts += map(_report, facts.left_out_reports)
-    if facts.reports:
-        parts.append("## This file\n\nFigures of the shipped network on patients whom it did not learn from.")
-        parts += map(_report, facts.reports)
+    if ablations:
+        parts.append(_ablations(ablations))
+    parts += [markdown.networks(report) + _otherwise(report), _data(model), _training(model), AGAIN]
     return "\n\n".join(parts) + "\n"
 
 
-def _report(report: Report) -> str:
-    """Its headings two levels down."""
-    return re.sub(r"^#", "###", to_markdown(report).strip(), flags=re.MULTILINE)
+AGAIN = """## These figures again
+
+With the recordings unpacked into `.data`:
+
+    wardbeat evaluate --left-out --data .data --json weights/evaluation.json --markdown weights/EVALUATION.md
+    wardbeat card weights/evaluation.json --out weights/MODEL_CARD.md
+
+[EVALUATION.md](EVALUATION.md) holds all tables: each set of leads, signal quality, averages by record, every label."""
 
 
-def _head(facts: CardFacts) -> str:
-    model = facts.model
+def _check(model: Model, report: Report) -> frozenset[str]:
+    unseen = frozenset(row.database for row in report.networks if row.seen == Seen.NOTHING and row.records)
+    if not unseen:
+        raise ValueError(f"report {report.title!r}: no database of it was left out of training: use --left-out")
+    for row in report.networks:
+        if row.seen != Seen.NOTHING and row.records and row.model != model.name:
+            raise ValueError(f"report {report.title!r}: expected {row.database} by {model.name}, got {row.model!r}")
+    return unseen
+
+
+def _head(model: Model, file_bytes: int) -> str:
     numbers = sum(array.size for array in model.network.values())
     return (
         f"# Model card: {model.name}\n\n"
-        f"Rhythm of 10 s of ECG in any subset of twelve leads, or of beats alone, with up to 60 s of its own past: "
+        f"Tells of 10 s of ECG, in any subset of twelve leads or from beats alone, with up to 60 s of its own past: "
         f"{', '.join(RHYTHMS)}, each second and for the window; and {', '.join(FINDINGS)}.\n\n"
-        f"File `model.safetensors`, {facts.bytes / 1e6:.2f} MB, sha256 `{model.sha256}`. "
-        f"{numbers:,} numbers in the network, {model.minirocket.features:,} MiniRocket features. Licence Apache-2.0; "
-        "the data's licences ask that its authors be named: they are, below."
+        f"File `model.safetensors`, {file_bytes / 1e6:.2f} MB, sha256 `{model.sha256}`: {numbers:,} numbers in the "
+        f"network, {model.minirocket.features:,} MiniRocket features, calibration and thresholds of the prediction "
+        "sets. Licence Apache-2.0; the data's licences ask that its authors be named: they are, below.\n\n"
+        "**How to read the figures.** They are not of this file: for each database, networks trained in the same way "
+        "without it judged it through the ward's own code, so they say what to expect of patients and devices that are "
+        "new. In brackets: 95 % intervals over draws of patients. Positive is AF; flutter is not AF."
     )
 
 
-def _data(splits: Sequence[SplitRow]) -> str:
-    unknown = [row.dataset for row in splits if row.dataset not in SOURCES]
+def _aims(report: Report) -> str:
+    rows = []
+    for aim in AIMS:
+        reached = aim.reached(report)
+        verdict = "–" if reached is None else "yes" if reached.enough else "**no**"
+        rows.append((aim.what, aim.wanted, "not measured" if reached is None else reached.shown, verdict))
+    return "## Aims, and what was reached\n\n" + table(("what", "aim", "reached", "enough"), rows)
+
+
+def _missed(report: Report) -> str:
+    found = [aim.reached(report) for aim in AIMS]
+    missed = [aim.what for aim, each in zip(AIMS, found, strict=True) if each and not each.enough]
+    unknown = [aim.what for aim, each in zip(AIMS, found, strict=True) if each is None]
+    lines = []
+    if missed:
+        lines.append(f"Of {len(AIMS)} aims {len(missed)} are missed: {'; '.join(missed)}.")
     if unknown:
-        raise ValueError(f"splits: no source and licence known of {', '.join(unknown)}")
-    sources = _table(("dataset", "what", "source", "licence"), ([row.dataset, *SOURCES[row.dataset]] for row in splits))
-    head = ("dataset", "training subjects", "validation", "calibration", "training windows", "left out")
-    rows = (
-        (row.dataset, row.training, row.validation, row.calibration, row.windows, "yes" if row.left_out else "no")
-        for row in splits
+        lines.append(f"Not measured: {'; '.join(unknown)}.")
+    return " ".join(lines)
+
+
+def _windows(report: Report, unseen: frozenset[str]) -> str:
+    rows = [
+        [row.database, row.group, row.n, row.positives, row.positive_subjects]
+        + [show(row.metrics[name]) if name in row.metrics else "–" for name in AF_METRICS]
+        for of in report.windows
+        if of.title == LEADS_TITLE
+        for row in of.rows
+        if row.positives and _is_of(row.database, unseen)
+    ]
+    head = ("database", "leads", "windows", "of AF", "patients with AF", *(METRIC_TITLES[name] for name in AF_METRICS))
+    return (
+        "## AF in windows, databases never seen\n\nWindows of 10 s, or whole records where a label holds for them; F1 "
+        f"at the fixed threshold 0.5; ECE is the calibration's error.\n\n{table(head, rows)}"
+    )
+
+
+def _is_of(database: str, unseen: frozenset[str]) -> bool:
+    """Sets that are pooled are called by their group."""
+    return database in unseen or database in {pooled(group) for group in POOLED if unseen.intersection(GROUPS[group])}
+
+
+def _episodes(report: Report) -> str:
+    burden = [row for row in report.episodes if row.group == "burden"]
+    head = ("database", "records", "hours", "episodes", *FIGURE_TITLES.values(), "burden error, points")
+    timing = ("onset error, beats", "offset error, beats", "provisional after, s", "confirmed after, s")
+    score = "".join(
+        f" CPSC 2021's own score: U {show(row.u)}, Ur {show(row.ur)}, Ue {show(row.ue)}, {row.records} records."
+        for row in report.cpsc2021
     )
     return (
-        f"## Data\n\n{sources}\n\nPhysioNet: Goldberger et al. 2000, Circulation 101:e215.\n\n"
-        "Split by subject: nobody is in two columns, also where databases share people.\n\n" + _table(head, rows)
+        "## AF episodes\n\nAfter EC57, all records pooled, by the reading for the burden; medians of absolute errors "
+        "and of delays, in which missed episodes count as endless; delays of episodes of half a minute and more."
+        f"{score}\n\n{table((*head, *timing), map(_episode_row, burden))}"
+    )
+
+
+def _episode_row(row: EpisodeRow) -> list[object]:
+    return [
+        row.database,
+        row.records,
+        f"{row.hours:.1f}",
+        row.reference_episodes,
+        *(show(row.gross[name]) for name in FIGURE_TITLES),
+        show(row.burden_error, 2, 100),
+        *(_median(row.timing[name]) for name in ("onset_beats", "offset_beats", "provisional_s", "confirmed_s")),
+    ]
+
+
+def _median(timing: Timing) -> str:
+    return "∞" if timing.median.value is None and timing.median.n else show(timing.median, 1)
+
+
+def _false_alarms(report: Report) -> str:
+    rows = [
+        (
+            row.database,
+            row.group,
+            row.records,
+            f"{row.bed_days:.2f}",
+            row.false,
+            row.false_confirmed,
+            show(row.per_bed_day, 2),
+        )
+        for row in report.false_alarms
+        if not row.group.startswith(("during", "records:"))
+    ]
+    head = ("database", "records", "n", "bed-days without AF", "false", "confirmed", "false a bed-day")
+    return f"## False AF alarms\n\n{table(head, rows)}"
+
+
+def _findings(report: Report) -> str:
+    rows = [
+        [row.group, row.database, row.n, row.positives, row.positive_subjects]
+        + [show(row.metrics[name]) if name in row.metrics else "–" for name in ("auroc", "f1")]
+        for of in report.windows
+        if of.title == OUTPUTS_TITLE
+        for row in sorted(of.rows, key=lambda row: OUTPUTS.index(row.group))
+        if row.positive_subjects >= FEW_SUBJECTS
+    ]
+    head = ("output", "database", "windows", "with it", "patients with it", "AUROC", "F1")
+    return f"## What else it tells\n\nAll leads of each record.\n\n{table(head, rows)}"
+
+
+def _prediction_sets(model: Model, report: Report, unseen: frozenset[str]) -> str:
+    conformal = model.conformal
+    bars = table(
+        ("rhythm", "least p", "fitted on patients", "windows"),
+        (
+            (rhythm, f"{bar:.4f}" if bar > 0 else "never ruled out", conformal.subjects[k], conformal.windows[k])
+            for k, (rhythm, bar) in enumerate(zip(RHYTHMS, conformal.thresholds.tolist(), strict=True))
+        ),
+    )
+    short = sorted(
+        {
+            row.rhythm
+            for row in report.coverage
+            if row.database in unseen and row.covered.value is not None and row.covered.value < 1 - conformal.alpha[0]
+        },
+        key=RHYTHMS.index,
+    )
+    verdict = (
+        f"On databases never seen it is not kept everywhere: {', '.join(short)} fall short in one or more of them."
+        if short
+        else "It is kept on all databases measured here."
+    )
+    return (
+        f"{markdown.coverage(report)}\n\nThe promise, for patients like those of the calibration: "
+        f"{1 - float(conformal.alpha[0]):.0%} of the windows with a rhythm carry it in their set. {verdict} This "
+        f"file's thresholds:\n\n{bars}"
+    )
+
+
+def _ablations(rows: Sequence[Ablation]) -> str:
+    names, columns = dict.fromkeys(row.name for row in rows), dict.fromkeys((row.dataset, row.leads) for row in rows)
+    of = {(row.name, row.dataset, row.leads): f"{_figure(row.auroc)} / {_figure(row.f1)}" for row in rows}
+    head = ("variant", *(f"{dataset}, {leads}" for dataset, leads in columns))
+    lines = ((name, *(of.get((name, *column), "–") for column in columns)) for name in names)
+    return (
+        "## What each part adds\n\nAF against all else, AUROC / F1 at 0.5, database left out of training; the same "
+        f"data, steps and seed.\n\n{table(head, lines)}"
+    )
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _otherwise(report: Report) -> str:
+    """Says so where networks were not trained alike."""
+    recipes: dict[str, list[NetworkRow]] = {}
+    for row in report.networks:
+        if row.records:
+            recipes.setdefault(row.recipe, []).append(row)
+    if len(recipes) < 2:
+        return ""
+    groups = (" + ".join(row.database for row in rows) for rows in recipes.values())
+    return f"\n\n**Not all of these networks were trained with the same settings:** {'; '.join(groups)}."
+
+
+def _data(model: Model) -> str:
+    subjects: Mapping[str, Mapping[str, int]] = model.training.get("subjects", {})
+    if not subjects:
+        raise ValueError(f"model {model.name}: its training names no subjects")
+    if unknown := [name for name in subjects if name not in SOURCES]:
+        raise ValueError(f"model {model.name}: no source and licence known of {', '.join(unknown)}")
+    rows = (
+        [name, *SOURCES[name], *(of.get(split, 0) for split in (Split.TRAIN, Split.VALIDATION, Split.CALIBRATION))]
+        for name, of in subjects.items()
+    )
+    head = ("dataset", "what", "source", "licence", "learnt from, patients", "watched", "calibrated by")
+    return (
+        "## Data of this file\n\nPatients are split by a hash of their id: nobody is in two columns, also where "
+        "databases share people; both last columns fitted the calibration. PhysioNet: Goldberger et al. 2000, "
+        f"Circulation 101:e215.\n\n{table(head, rows)}"
     )
 
 
 def _training(model: Model) -> str:
-    settings = {**{f"network.{name}": value for name, value in model.config.as_dict().items()}, **_flat(model.training)}
-    return "## Training\n\n" + _table(("setting", "value"), ((f"`{name}`", value) for name, value in settings.items()))
+    settings = _flat({name: value for name, value in model.training.items() if name != "subjects"})
+    return "## Training of this file\n\n" + ", ".join(f"{name} `{value}`" for name, value in settings.items()) + "."
 
 
 def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
@@ -162,69 +336,5 @@ def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     return flat
 
 
-def _calibration(facts: CardFacts) -> str:
-    calibration = facts.model.calibration
-    rows = []
-    for k, output in enumerate(OUTPUTS):
-        a, c = float(calibration.slope[k]), float(calibration.offset[k])
-        pair = ("not fitted", "not fitted") if (a, c) == (1.0, 0.0) else (f"{a:.3f}", f"{c:+.3f}")
-        rows.append([output, *pair, *_reliability(facts.reliability.get(output))])
-    head = ("output", "a", "c", "windows", "subjects", "share", "log loss", "Brier", "ECE")
-    return (
-        "## Calibration\n\nOf a window's probability p: σ(a · logit(p) + c). Figures before → after, on patients who "
-        f"fitted nothing; ECE with its 95 % interval by subject.\n\n{_table(head, rows)}"
-    )
-
-
-def _reliability(pair: tuple[Reliability, Reliability] | None) -> list[str]:
-    if pair is None:
-        return ["–"] * 6
-    before, after = pair
-    return [
-        str(after.windows),
-        str(after.subjects),
-        f"{after.share:.3f}",
-        f"{before.log_loss:.3f} → {after.log_loss:.3f}",
-        f"{before.brier:.3f} → {after.brier:.3f}",
-        f"{before.ece:.3f} → {after.ece:.3f} ({after.ece_low:.3f}–{after.ece_high:.3f})",
-    ]
-
-
-def _prediction_sets(facts: CardFacts) -> str:
-    conformal = facts.model.conformal
-    covered = {each.rhythm: each for each in facts.coverage}
-    rows = []
-    for k, rhythm in enumerate(RHYTHMS):
-        bar = float(conformal.thresholds[k])
-        shown = f"{bar:.4f}" if bar > 0 else "never ruled out"
-        rows.append([rhythm, shown, conformal.subjects[k], conformal.windows[k], *_coverage(covered.get(rhythm))])
-    head = ("rhythm", "least p", "fitted on subjects", "windows", "tested on subjects", "windows", "covered")
-    more = ("covered, by window", "rhythms in the set", "alone in it", "unusual")
-    return (
-        f"## Prediction sets\n\nAim: {1 - float(conformal.alpha[0]):.0%} of the windows with a rhythm carry it in "
-        "their set, for each rhythm, in patients who fitted nothing; each patient counts once (95 % interval). "
-        f"“Unusual”: no rhythm reached its least p, and the likeliest stands alone.\n\n{_table((*head, *more), rows)}"
-    )
-
-
-def _coverage(found: Coverage | None) -> list[str]:
-    if found is None or math.isnan(found.covered):
-        return ["0", "0", *["–"] * 5]
-    return [
-        str(found.subjects),
-        str(found.windows),
-        f"{found.covered:.3f} ({found.low:.3f}–{found.high:.3f})",
-        f"{found.covered_windows:.3f}",
-        f"{found.size:.2f}",
-        f"{found.alone:.3f}",
-        f"{found.unusual:.3f}",
-    ]
-
-
 def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -52,12 +52,14 @@ SOURCES = {
     "cpsc2018": Source("12 leads, 6–60 s", f"CPSC 2018, Liu et al. 2018, as in {_CINC2021}", _CC),
     "cpsc2018_extra": Source("12 leads, 6–60 s, few rhythm labels", f"CPSC-Extra, as in {_CINC2021}", _CC),
     "cpsc2019_qrs": Source(
-        "one lead, R peaks alone", "CPSC 2019, Gao et al. 2019", "no explicit licence of the data found"
+        "one lead, R peaks alone",
+        "CPSC 2019, Gao et al. 2019",
+        "not stated for the data; the repository it was read from is MIT",
     ),
     "cpsc2021": Source(
         "leads I and II, long, AF onsets and offsets annotated",
         "CPSC 2021, Wang et al. 2021, 10.13026/ksya-qw89",
-        f"{_CC} (to be checked at the source)",
+        f"{_CC} as remembered by those who collected it; not stated where it was read from",
     ),
     "ltafdb_rr": Source(
         "beats and rhythm of about a day with AF, no waveform",
@@ -84,8 +86,8 @@ SOURCES = {
     "ptbxl_z500": Source("12 leads, 10 s, 500 Hz, filtered 0.5–40 Hz and scaled lead by lead", _PTBXL, _CC),
     "vitaldb_arrdb_rr": Source(
         "beats and rhythm during surgery, AF and flutter under one label, chosen for arrhythmia, no waveform",
-        "VitalDB Arrhythmia Database, Eun et al. 2025, 10.13026/axd6-wm13",
-        "MIT by its repository; the terms of VitalDB may differ",
+        "VitalDB Arrhythmia Database 1.0.0, Eun et al. 2026, 10.13026/axd6-wm13",
+        "MIT by the repository it was read from; PhysioNet's own terms for it were not seen and may differ",
     ),
     "synthetic": Source("made by this project's own generator of patients", "`ecg/synthetic`", "Apache-2.0"),
 }

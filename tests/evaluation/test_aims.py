@@ -1,0 +1,108 @@
+"""Aims are read from the report's own figures, and from networks that never saw what they judged."""
+
+import msgspec
+import pytest
+
+from wardbeat.evaluation.aims import AIMS, Aim
+from wardbeat.evaluation.bootstrap import Estimate
+from wardbeat.evaluation.networks import Seen
+from wardbeat.evaluation.report import (
+    CauseRow,
+    EpisodeRow,
+    FalseAlarmRow,
+    Mean,
+    NetworkRow,
+    Report,
+    Timing,
+    WindowRow,
+    WindowTable,
+)
+from wardbeat.evaluation.tables import LEADS_TITLE, PAROXYSMAL
+
+SETS = ("ptbxl_z500", "ptbxl_native100", "cpsc2018", "cinc2017", "mitdb", "afpdb_p", "afpdb_n", "afdb_rr", "nsrdb_rr")
+
+
+def of(value: float | None) -> Estimate:
+    return Estimate(value, None, None, 10, 5)
+
+
+def window(database: str, group: str, value: float) -> WindowRow:
+    return WindowRow(database, group, 10, 5, 5, 2, {"auroc": of(value), "f1": of(value)})
+
+
+def episodes(database: str, value: float, delay: float | None) -> EpisodeRow:
+    names = ("episode_sensitivity", "episode_ppv", "duration_sensitivity", "duration_ppv")
+    timing = {name: Timing(of(delay), 10) for name in ("onset_beats", "offset_beats", "provisional_s", "confirmed_s")}
+    gross, average = dict.fromkeys(names, of(value)), dict.fromkeys(names, Mean(value, 5))
+    return EpisodeRow(database, "burden", 5, 5, 1.0, 9, 9, gross, average, of(0.0), of(0.0), timing)
+
+
+def false(database: str, group: str, n: int) -> FalseAlarmRow:
+    return FalseAlarmRow(database, group, 5, 5, 0.5, n, n, 0, of(n / 0.5))
+
+
+def report(value: float, delay: float | None, alarms: int) -> Report:
+    """Everything that aims are of: figures of ``value``, delays and errors of ``delay``, so many false alarms."""
+    groups = [
+        ("ptbxl, all sets", "12 leads"),
+        ("ptbxl, all sets", "I"),
+        ("cpsc2018", "12 leads"),
+        ("cinc2017", "1 lead"),
+    ]
+    groups += [(name, "2 leads") for name in ("mitdb", "afpdb_p", "cpsc2021")]
+    rows = tuple(window(database, group, value) for database, group in groups)
+    reading = [episodes(PAROXYSMAL, value, delay), episodes("afdb_rr", value, delay)]
+    alarmed = [msgspec.structs.replace(row, group="alarm") for row in reading]
+    return Report(
+        "r",
+        "m",
+        "p",
+        windows=(WindowTable(LEADS_TITLE, "AF", "leads", rows),),
+        episodes=(*reading, *alarmed),
+        false_alarms=(
+            false("afpdb_n", "all records", alarms),
+            false("mitdb", "all records", 9),
+            false("mitdb", "DS1 without AF", 0),
+            false("nsrdb_rr", "all records", alarms),
+        ),
+        causes=(CauseRow("noise", "cinc2017", "records", 100, of(1 - value), 100),),
+        networks=tuple(NetworkRow(name, "m", (), Seen.NOTHING, 5, 5, 5) for name in (*SETS, "cpsc2021")),
+    )
+
+
+def test_each_aim_can_be_reached_and_missed() -> None:
+    """Protects each bound and its direction: a perfect report reaches all, a bad one none."""
+    assert all((reached := aim.reached(report(1.0, 0.0, 0))) and reached.enough for aim in AIMS)
+    bad = [aim.reached(report(0.5, 99.0, 1)) for aim in AIMS]
+    assert not any(reached is None or reached.enough for reached in bad)
+    assert len(AIMS) == 21
+
+
+def test_an_alarm_that_never_came_is_a_miss() -> None:
+    """Protects endless delays: they are no missing figure, but the worst one."""
+    delays = [aim.reached(report(1.0, None, 0)) for aim in AIMS if "alarm after onset" in aim.what]
+    assert [(reached.shown, reached.enough) for reached in delays if reached] == [("∞", False)] * 2
+
+
+@pytest.mark.parametrize("seen", [Seen.OTHERS, Seen.SOME])
+def test_what_the_network_had_seen_reaches_no_aim(seen: Seen) -> None:
+    """Protects "left out": figures of a database that the network knew do not count, and no other aim is touched."""
+    whole = report(1.0, 0.0, 0)
+    rows = tuple(
+        msgspec.structs.replace(row, seen=seen) if row.database == "cinc2017" else row for row in whole.networks
+    )
+    missing = [aim for aim in AIMS if aim.reached(msgspec.structs.replace(whole, networks=rows)) is None]
+    assert [aim.databases for aim in missing] == [("cinc2017",)] * 3
+
+
+def test_false_alarms_of_both_sets_are_added_up() -> None:
+    """Protects the 26 hours: AFPDB n and DS1 without AF, not the rest of MIT-BIH."""
+    (aim,) = (aim for aim in AIMS if "AFPDB n and" in aim.what)
+    reached = _of(aim, report(1.0, 0.0, 2))
+    assert reached == ("2 in 24.0 h (0 confirmed)", False)
+
+
+def _of(aim: Aim, found: Report) -> tuple[str, bool]:
+    reached = aim.reached(found)
+    assert reached is not None
+    return reached.shown, reached.enough
