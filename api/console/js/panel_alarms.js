@@ -45,7 +45,7 @@ export class PanelAlarms {
       row.dataset.ended = String(over);
       const say = (/** @type {string} */ name, /** @type {string} */ text) =>
         setText(/** @type {Element} */ (row.querySelector(name)), text);
-      say("strong", `${over ? "Ended: " : STARS[alarm.priority]} ${alarm.text}`.trim());
+      say("strong", `${over ? "Ended:" : STARS[alarm.priority]} ${alarm.text}`.trim());
       const age = over ? "" : `, ${ageText(now - alarm.since)}`;
       const onset = alarm.moments === null ? `since ${clockText(alarm.since)}` : whenText(alarm);
       say(".when", onset + age);

@@ -59,6 +59,7 @@ export class AlarmStrip {
       saveSettings(settings);
       this.#look();
       this.draw();
+      if (settings.look && this.look !== null) this.#goTo(this.look.at, 1);
     });
     part("strip-looks").addEventListener("change", (event) => {
       const { value } = /** @type {HTMLInputElement} */ (event.target);
@@ -114,7 +115,7 @@ export class AlarmStrip {
     this.alarm = alarm;
     this.end = Math.max(moments.last, moments.offset ?? 0);
     if (news) this.look = alarm.looks.at(-1) ?? null;
-    setText(part("strip-title"), `${bedLabel(alarm.bed)} · ${STARS[alarm.priority]} ${alarm.text}`);
+    setText(part("strip-title"), `${bedLabel(alarm.bed)} · ${alarm.ended === null ? STARS[alarm.priority] : "Ended:"} ${alarm.text}`);
     setText(part("strip-when"), whenText(alarm));
     setText(part("strip-why"), [possibleText(alarm.set), alarm.reason].filter(Boolean).join(" · "));
     const key = JSON.stringify([moments, alarm.looks.length]);

@@ -47,11 +47,11 @@ export function drawTraces(ctx, view, tiles, look, marks, ink) {
   const { width, height } = ctx.canvas;
   ctx.drawImage(grid(width, height, view.pxPerMm, ink), 0, 0);
   if (look !== null) drawLook(ctx, view, look, ink);
-  ctx.strokeStyle = ink.trace;
-  ctx.lineWidth = 1.3 * view.ratio;
-  ctx.lineJoin = "round";
   view.leads.forEach((lead, row) => {
     ctx.save();
+    ctx.strokeStyle = ink.trace;
+    ctx.lineWidth = 1.3 * view.ratio;
+    ctx.lineJoin = "round";
     ctx.beginPath();
     ctx.rect(0, BAND * view.ratio + row * view.row, width, view.row);
     ctx.clip();
@@ -223,9 +223,10 @@ export function drawEvidenceRow(ctx, view, evidence, end, marks, ink) {
     ctx.fillRect(x, tall, 1, 4 * view.ratio);
     ctx.fillText(clockText(1000 * second), x + 3 * view.ratio, height - 3 * view.ratio);
   }
+  label(ctx, "AF evidence, 0 to 100 %", 4 * view.ratio, 12 * view.ratio, view.ratio, ink.mark, ink.ground);
   for (const { sample, decision } of marks) {
     if (decision) continue;
     ctx.fillStyle = ink.mark;
-    ctx.fillRect(edge(view, sample), 0, 2 * view.ratio, tall);
+    ctx.fillRect(edge(view, sample) - view.ratio, 0, 2 * view.ratio, tall);
   }
 }
