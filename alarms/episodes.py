@@ -41,11 +41,10 @@ class EpisodeConfig:
     burden_judged: float = 1 / 3  # of the smoothed stretch: 10 s were enough for the network, too
     refine_reach_s: float = 10.0  # the coarse change is off by half the smoothing at most, and mostly far less
 
-    # Alarm, provisional. A window is 10 s: at any hop the first one is full 10 s after onset; 2.5 s of hold is at most
-    # one hop of 5 s or two of 2.5 s, so that 15 s are kept at any hop.
-    alarm_recent_s: float = 10.0
+    # Alarm, provisional, by the newest window alone: a mean of .8 is eight sure seconds of ten. A hold of 1 s is one
+    # more window at any hop of 1 s or longer, so that an alarm comes within 15 s of a sharp onset.
     alarm_bar: float = 0.8  # sinus with ectopy reaches .7 for some seconds, AF passes .9
-    alarm_hold_s: float = 2.5  # one window may be wrong, three in a row seldom are
+    alarm_hold_s: float = 1.0  # one window may be wrong; more of them in a row cost more time than they spare alarms
     alarm_judged: float = 0.75  # of any stretch that starts, confirms or ends an alarm
     # Slow way in, for AF that is likely all along and never sure. FINDINGS: 60 s and .7 gave no false alarm in 26 h.
     alarm_slow_s: float = 60.0
@@ -67,7 +66,7 @@ class EpisodeConfig:
         """Refuse what contradicts itself."""
         if not 30.0 <= self.confirm_s <= 60.0:
             raise ValueError(f"confirm_s: expected 30 to 60 s, got {self.confirm_s!r}")
-        for name in ("alarm_slow_s", "alarm_end_s", "alarm_recent_s", "provisional_end_s", "burden_smooth_s"):
+        for name in ("alarm_slow_s", "alarm_end_s", "provisional_end_s", "burden_smooth_s"):
             if not 1.0 <= getattr(self, name) <= 60.0:
                 raise ValueError(f"{name}: expected 1 to 60 s, got {getattr(self, name)!r}")
         for low, high in (("burden_off", "burden_on"), ("alarm_end_bar", "alarm_bar")):

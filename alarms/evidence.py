@@ -1,9 +1,10 @@
 """What overlapping windows say of each half second, fused into one series.
 
 Every window gives ten probabilities, one a second. A half second (bin) lies in many windows; its evidence is the mean
-of what all of them say of it. Bins lie on the absolute grid of the sample index, so they are the same wherever the
-windows begin, and a bin belongs to the second of a window that holds its middle. Windows that are missing, or that
-could not be judged, give nothing.
+of what they say of it. A window that ends just after a change has seen too little of the new rhythm to know it, so as
+soon as a window speaks of a bin with five seconds or more of what came after it, what was said without them is dropped.
+Bins lie on the absolute grid of the sample index, so they are the same wherever the windows begin, and a bin belongs
+to the second of a window that holds its middle. Windows that are missing, or that could not be judged, give nothing.
 
 Probabilities are kept in whole thousandths: sums of whole numbers are exact, and small in a checkpoint.
 """
@@ -17,6 +18,7 @@ from models.finding import Finding
 from windowing.spans import ANALYSIS_FS
 
 SECONDS = 10  # probabilities in a window
+HINDSIGHT = 5  # of them, the oldest: the window has seen five seconds or more of what came after. Decision 7: 4 to 6 do
 WINDOW = SECONDS * ANALYSIS_FS
 BIN = ANALYSIS_FS // 2  # the shortest hop: a window then always begins on the grid
 BINS_PER_S = ANALYSIS_FS // BIN
@@ -37,7 +39,8 @@ class Evidence(msgspec.Struct, array_like=True):
         first: index of the oldest bin kept; bin i holds the samples ``[i * BIN, (i + 1) * BIN)``.
         final: index of the first bin that a later window may still speak of.
         end: analysis sample index after the newest window; −1 before the first.
-        windows: how many windows spoke of each bin, oldest first.
+        settled: index of the first bin of which no window has spoken with hindsight.
+        windows: how many windows spoke of each bin, oldest first; once one had hindsight, those that had.
         af, flutter, noise: the sums of what they said, thousandths.
     """
 
@@ -45,6 +48,7 @@ class Evidence(msgspec.Struct, array_like=True):
     first: int = 0
     final: int = 0
     end: int = -1
+    settled: int = 0
     windows: list[int] = []
     af: list[int] = []
     flutter: list[int] = []
@@ -73,6 +77,9 @@ class Evidence(msgspec.Struct, array_like=True):
         for index in range(max(self.first, self.final), self.stop):
             second = (index * BIN + BIN // 2 - start) // ANALYSIS_FS
             place = index - self.first
+            if second < HINDSIGHT and index >= self.settled:
+                self.settled = index + 1
+                self.windows[place] = self.af[place] = self.flutter[place] = self.noise[place] = 0
             self.windows[place] += 1
             self.af[place] += af[second]
             self.flutter[place] += flutter[second]

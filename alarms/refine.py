@@ -24,8 +24,9 @@ STRAY_SHARE = 0.10
 IRREGULAR_SCALE = 0.22
 # One stray beat must not outvote a run of beats that say the opposite.
 BEAT_WEIGHS_AT_MOST = 3.0
-# Evidence of neighbouring seconds comes from the same windows: it says less than as many independent beats would.
-EVIDENCE_WEIGHT = 0.5
+# A half second of sure evidence weighs about as much as a beat: premature beats after AF look like AF to the beats, and
+# the network knows better. Neighbouring seconds come from the same windows: more than this would count them twice.
+EVIDENCE_WEIGHT = 1.0
 EVIDENCE_WEIGHS_AT_MOST = 2.0
 # Paced AF is regular, and ectopy before AF is not: then the beats are no better judge than the coarse change. Twenty
 # times likelier than without a change is what a reader would call seen.

@@ -1,11 +1,14 @@
 """The alarm's reading of the evidence: AF and flutter, told at onset and at termination.
 
-A provisional alarm comes when the evidence of the last ten seconds is high in a few windows in a row, a confirmed one
-when it has held since onset for ``EpisodeConfig.confirm_s``; the end when it has been low for a while. What is not
+A provisional alarm comes when a window is sure of the rhythm by itself and the next one is, too, and its prediction
+set rules out all rhythms that are no alarm; a confirmed one when the fused evidence has held since onset for
+``EpisodeConfig.confirm_s``; the end when it has been low for a while. What is not
 judged neither starts nor ends anything, but after ``EpisodeConfig.unjudged_s`` of it an alarm ends with what is known.
 
 Everything is a function of the findings of an epoch, in order, and of the beats that were known at each.
 """
+
+import math
 
 import msgspec
 import numpy as np
@@ -13,7 +16,7 @@ import numpy.typing as npt
 
 from alarms.alarm import AlarmEvent, Kind
 from alarms.episodes import BOTH, Burden, Episode, EpisodeConfig, EpisodeLog, refine
-from alarms.evidence import BIN, KEPT, SCALE, WINDOW, Evidence, bins
+from alarms.evidence import BIN, KEPT, SCALE, SECONDS, WINDOW, Evidence, bins
 from alarms.ledger import Ledger
 from alarms.refine import change_point
 from models.classes import RHYTHMS
@@ -177,13 +180,13 @@ class RhythmAlarms:
         memory.log.advance(evidence, beats, config)
         newest = next((index for index in reversed(range(evidence.first, evidence.stop)) if evidence.judged(index)), -1)
         memory.judged_to = max(memory.judged_to, (newest + 1) * BIN)
-        high = tuple(self._high_since(kind, since) for kind, since in zip(BOTH, memory.high, strict=True))
+        high = tuple(self._high_since(kind, since, finding) for kind, since in zip(BOTH, memory.high, strict=True))
         memory.high = (high[0], high[1])
 
         for kind in list(self._ledger.active):
             self._go_on(kind, finding, beats)
-        if Kind.AF not in self._ledger.active and _speaks(finding):
-            begun = next((kind for kind in BOTH if self._begins(kind)), None)
+        if Kind.AF not in self._ledger.active and _speaks(finding) and _certain(finding):
+            begun = next((kind for kind in BOTH if self._begins(kind, finding)), None)
             if begun is not None and begun not in self._ledger.active:
                 self._begin(begun, finding, beats)
 
@@ -193,21 +196,30 @@ class RhythmAlarms:
         level, known = evidence.mean(kind, evidence.stop - bins(seconds), evidence.stop)
         return level if known >= self.config.alarm_judged * bins(seconds) else None
 
-    def _high_since(self, kind: Kind, since: int) -> int:
-        end = self._memory.evidence.end
-        level = self._level(kind, self.config.alarm_recent_s)
+    def _newest(self, kind: Kind, finding: Finding) -> float | None:
+        """Mean evidence of the window alone: it knows best what has just begun. None where too little is judged."""
+        if not _speaks(finding):
+            return None
+        said = finding.af_evidence if kind is Kind.AF else finding.flutter_evidence
+        noise = finding.noise_evidence or (0.0,) * SECONDS
+        levels = [level for level, n in zip(said, noise, strict=True) if n < self.config.noise_bar]
+        if len(levels) < self.config.alarm_judged * SECONDS:
+            return None
+        return math.fsum(levels) / len(levels)
+
+    def _high_since(self, kind: Kind, since: int, finding: Finding) -> int:
+        level = self._newest(kind, finding)
         if level is None or level < self.config.alarm_bar:
             return -1
-        return end if since < 0 else since
+        return self._memory.evidence.end if since < 0 else since
 
-    def _begins(self, kind: Kind) -> bool:
+    def _begins(self, kind: Kind, finding: Finding) -> bool:
         memory, config = self._memory, self.config
         since = memory.high[BOTH.index(kind)]
         if since >= 0 and memory.evidence.end - since >= config.alarm_hold_s * ANALYSIS_FS:
             return True
-        slow = self._level(kind, config.alarm_slow_s)
-        recent = self._level(kind, config.alarm_recent_s)
-        return slow is not None and slow >= config.alarm_slow_bar and recent is not None and recent > config.change
+        slow, newest = self._level(kind, config.alarm_slow_s), self._newest(kind, finding)
+        return slow is not None and slow >= config.alarm_slow_bar and newest is not None and newest > config.change
 
     def _begin(self, kind: Kind, finding: Finding, beats: npt.NDArray[np.int64]) -> None:
         memory, end = self._memory, self._memory.evidence.end
@@ -325,6 +337,11 @@ class RhythmAlarms:
 def _speaks(finding: Finding) -> bool:
     """The window could be judged, by a network."""
     return finding.usable and bool(finding.af_evidence)
+
+
+def _certain(finding: Finding) -> bool:
+    """No rhythm that is no alarm is left in the prediction set: what may as well be sinus is in the burden only."""
+    return set(_rhythms(finding.prediction_set)) <= set(BOTH)
 
 
 def _rhythms(prediction_set: tuple[str, ...]) -> tuple[str, ...]:

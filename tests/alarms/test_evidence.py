@@ -19,6 +19,29 @@ def test_a_half_second_has_the_mean_of_what_every_window_says_of_it() -> None:
     assert evidence.final == 2  # no later window reaches back to second 0
 
 
+def test_hindsight_replaces_what_was_said_without_it() -> None:
+    """Windows that end just after a change do not know the new rhythm yet: their word must not outlast better ones."""
+    evidence = Evidence()
+    evidence.add(finding(10, af_evidence=(0.2,) * 10))
+    evidence.add(finding(13, af_evidence=(0.6,) * 10))
+    evidence.add(finding(14, af_evidence=(0.8,) * 10))
+    assert evidence.at("af", 8) == pytest.approx((0.2 + 0.6 + 0.8) / 3)  # second 4: each had seen what came after
+    assert evidence.at("af", 10) == pytest.approx((0.6 + 0.8) / 2)  # second 5: all but the first had
+    assert evidence.at("af", 16) == pytest.approx(0.8)  # second 8: the last one had
+    assert evidence.at("af", 18) == pytest.approx((0.2 + 0.6 + 0.8) / 3)  # second 9: nobody had, all speak
+
+
+@pytest.mark.parametrize("hop_s", [0.5, 0.7, 1.0, 2.4, 5.0])
+def test_any_hop_ends_with_hindsight_alone(hop_s: float) -> None:
+    """A change must be seen at the same place whatever the hop: the newest half of each window here is wrong."""
+    evidence = Evidence()
+    for step in range(60):
+        evidence.add(finding(10 + step * hop_s, af_evidence=(0.0,) * 5 + (1.0,) * 5))
+    final = [evidence.at("af", index) for index in range(evidence.first + 20, evidence.final)]
+    assert final == [0.0] * len(final)
+    assert evidence.at("af", evidence.stop - 1) == 1.0
+
+
 def test_each_second_of_a_window_goes_to_its_place() -> None:
     """The ten probabilities are oldest first; a hop of half a second shifts them by one bin."""
     evidence = Evidence()
