@@ -123,7 +123,7 @@ def test_the_shade_stands_where_the_network_looked_and_only_when_asked(wall: Pag
 
         def blue(second: float) -> int:
             pixels = column(wall, ward, "3", Kind.AF, "strip-traces", window + second)
-            return sorted(b - r for r, _, b in pixels[62:100])[4]  # in the row of lead II; most of the others may be an R wave
+            return sorted(b - r for r, _, b in pixels[62:100])[4]  # in lead II; most of the others may be an R wave
 
         wall.get_by_role("button", name="Alarm", exact=True).click()
         assert max(blue(second + 0.5) for second in range(10)) < 15
