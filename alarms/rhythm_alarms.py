@@ -200,8 +200,9 @@ class RhythmAlarms:
         """Mean evidence of the window alone: it knows best what has just begun. None where too little is judged."""
         if not _speaks(finding):
             return None
-        said = finding.af_evidence if kind is Kind.AF else finding.flutter_evidence
-        noise = finding.noise_evidence or (0.0,) * SECONDS
+        nothing = (0.0,) * SECONDS
+        said = (finding.af_evidence if kind is Kind.AF else finding.flutter_evidence) or nothing
+        noise = finding.noise_evidence or nothing
         levels = [level for level, n in zip(said, noise, strict=True) if n < self.config.noise_bar]
         if len(levels) < self.config.alarm_judged * SECONDS:
             return None

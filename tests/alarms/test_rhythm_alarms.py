@@ -94,6 +94,14 @@ def test_what_may_as_well_be_no_alarm_starts_none(other: str) -> None:
     assert alarms.burden.af_s == pytest.approx(220, abs=5)  # it is counted all the same
 
 
+def test_evidence_that_a_finding_lacks_is_none() -> None:
+    """A network that tells nothing of flutter or noise is heard of AF all the same."""
+    bare = [
+        msgspec.structs.replace(each, flutter_evidence=(), noise_evidence=()) for each in stream(100, rhythm((0, 100)))
+    ]
+    assert [phase for _, phase, _ in brief(play(RhythmAlarms(BED), bare))] == ["start", "escalate"]
+
+
 def test_the_newest_window_tells_what_older_ones_could_not_know() -> None:
     """A network sees a rhythm begin some seconds late; what it said until then must not hold up the alarm."""
     windows = [
