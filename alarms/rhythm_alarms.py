@@ -59,9 +59,15 @@ class _Memory(msgspec.Struct, array_like=True):
 class RhythmAlarms:
     """Alarms, episodes and burden of one bed by the findings of its windows."""
 
-    def __init__(self, bed: str, config: EpisodeConfig | None = None) -> None:
-        """Nothing is known of ``bed`` yet. An event names the model of the finding that started its alarm."""
+    def __init__(
+        self, bed: str, config: EpisodeConfig | None = None, excludable: frozenset[str] = frozenset(RHYTHMS)
+    ) -> None:
+        """Nothing is known of ``bed`` yet. An event names the model of the finding that started its alarm.
+
+        ``excludable`` are the rhythms that a prediction set may lack: one that is in every set doubts no alarm.
+        """
         self.config = config or EpisodeConfig()
+        self._doubts = excludable - set(BOTH)
         self._ledger = Ledger(bed, NO_MODEL)
         self._memory = _Memory()
 
@@ -185,7 +191,7 @@ class RhythmAlarms:
 
         for kind in list(self._ledger.active):
             self._go_on(kind, finding, beats)
-        if Kind.AF not in self._ledger.active and _speaks(finding) and _certain(finding):
+        if Kind.AF not in self._ledger.active and _speaks(finding) and self._certain(finding):
             begun = next((kind for kind in BOTH if self._begins(kind, finding)), None)
             if begun is not None and begun not in self._ledger.active:
                 self._begin(begun, finding, beats)
@@ -207,6 +213,10 @@ class RhythmAlarms:
         if len(levels) < self.config.alarm_judged * SECONDS:
             return None
         return math.fsum(levels) / len(levels)
+
+    def _certain(self, finding: Finding) -> bool:
+        """No rhythm that is no alarm is left in the prediction set: what may as well be sinus is in the burden only."""
+        return self._doubts.isdisjoint(finding.prediction_set)
 
     def _high_since(self, kind: Kind, since: int, finding: Finding) -> int:
         level = self._newest(kind, finding)
@@ -338,11 +348,6 @@ class RhythmAlarms:
 def _speaks(finding: Finding) -> bool:
     """The window could be judged, by a network."""
     return finding.usable and bool(finding.af_evidence)
-
-
-def _certain(finding: Finding) -> bool:
-    """No rhythm that is no alarm is left in the prediction set: what may as well be sinus is in the burden only."""
-    return set(_rhythms(finding.prediction_set)) <= set(BOTH)
 
 
 def _rhythms(prediction_set: tuple[str, ...]) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ class RhythmNetwork:
     Attributes:
         name: what findings carry: the model's version and hash.
         minirocket: kernels that the extractor of each bed needs.
+        excludable: rhythms that a prediction set may lack; one of too few patients is in every set and says nothing.
     """
 
     def __init__(self, model: Model) -> None:
@@ -43,6 +44,7 @@ class RhythmNetwork:
         self.minirocket = model.minirocket
         self._calibration = model.calibration
         self._conformal = model.conformal
+        self.excludable = frozenset(np.array(RHYTHMS)[model.conformal.thresholds > 0].tolist())
         self._forward = Forward(model.network, model.config)
         self._head = {name: model.network[name] for name in HEAD}
         self._power = model.config.power

@@ -189,7 +189,7 @@ class _BeatWatch:
 
     def __init__(self, bed: str, network: RhythmNetwork) -> None:
         self._network, self._memory = network, RhythmMemory()
-        self.alarms = RhythmAlarms(bed)
+        self.alarms = RhythmAlarms(bed, excludable=network.excludable)
         self.alarms.start(0)
 
     def judge(self, findings: list[Finding], at_500: Indices) -> tuple[list[Finding], list[list[AlarmEvent]]]:

@@ -33,7 +33,7 @@ class RhythmWatch:
         """Watch ``bed`` with ``network``, a window every ``hop_s`` seconds."""
         self._network = network
         self._extractor = Extractor(network.minirocket, hop_s)
-        self._alarms = RhythmAlarms(bed)
+        self._alarms = RhythmAlarms(bed, excludable=network.excludable)
         self.latest: Finding | None = None
 
     @property

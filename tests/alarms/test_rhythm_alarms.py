@@ -94,6 +94,12 @@ def test_what_may_as_well_be_no_alarm_starts_none(other: str) -> None:
     assert alarms.burden.af_s == pytest.approx(220, abs=5)  # it is counted all the same
 
 
+def test_a_rhythm_that_is_in_every_set_doubts_nothing() -> None:
+    """A network that learnt of too few patients with other rhythms must not be a ward without AF alarms."""
+    alarms = RhythmAlarms(BED, excludable=frozenset({"af", "sinus"}))
+    assert play(alarms, stream(100, rhythm((30, 100)), prediction_set=lambda _: ("af", "other")))
+
+
 def test_evidence_that_a_finding_lacks_is_none() -> None:
     """A network that tells nothing of flutter or noise is heard of AF all the same."""
     bare = [

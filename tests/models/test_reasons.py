@@ -26,6 +26,8 @@ def test_a_window_that_no_rhythm_fits_says_so(threshold: float, unusual: bool) -
         windows=np.full(k, 100, np.int64),
     )
     beats = np.arange(0, 60 * FS, 400)
-    judged = RhythmNetwork(replace(model, conformal=conformal)).judge(RhythmMemory().extract(beats, 60 * FS))
+    network = RhythmNetwork(replace(model, conformal=conformal))
+    judged = network.judge(RhythmMemory().extract(beats, 60 * FS))
+    assert network.excludable == (set(RHYTHMS) if unusual else set())
     assert judged.reason.endswith(UNUSUAL) is unusual
     assert len(judged.prediction_set) == (1 if unusual else k)
