@@ -54,7 +54,10 @@ def report(model: Model) -> Report:
             WindowTable(LEADS_TITLE, "AF against all else", "leads", (row, seen)),
             WindowTable(OUTPUTS_TITLE, "as the row says", "output", (pac,)),
         ),
-        causes=(CauseRow("noise", "cinc2017", "records", 100, Estimate(0.08, 0.03, 0.14, 100, 100), 100),),
+        causes=(
+            CauseRow("noise", "cinc2017", "records", 100, Estimate(0.08, 0.03, 0.14, 100, 100), 100),
+            CauseRow("sick sinus", "vitaldb_arrdb_rr", "windows", 9, Estimate(0.5, 0.1, 0.9, 9, 5), 5, 1.0, 2, 1),
+        ),
         coverage=(CoverageRow("cinc2017", "af", 10, 10, Estimate(0.71, 0.5, 0.9, 10, 10), 0.7, 1.25),),
         networks=(
             NetworkRow("cinc2017", "rhythm-1-other", ("cinc2017",), Seen.NOTHING, 40, 40, 40, "one"),
@@ -128,6 +131,8 @@ def test_figures_of_what_was_seen_are_not_among_those_never_seen(model: Model, r
     """Protects "never seen": VitalDB was, so its windows are not in that table, and who judged it stands there."""
     card = model_card(model, BYTES, report)
     assert "vitaldb" not in section(card, "AF in windows")
+    assert "| sick sinus | vitaldb_arrdb_rr † | 9 windows |" in section(card, "What is easily taken")
+    assert "| noise | cinc2017 |" in section(card, "What is easily taken")
     judged = section(card, "Who judged what")
     assert f"| vitaldb_arrdb_rr | `{model.name}` | – | {Seen.OTHERS} | 40 of 300 | 40 |" in judged
     assert "| ltafdb_rr | not judged | – | all of its patients | 0 of 3 | 0 |" in judged

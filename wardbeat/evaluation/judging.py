@@ -22,6 +22,7 @@ from wardbeat.evaluation.episodes import Alarm
 from wardbeat.evaluation.episodes import Record as Episodes
 from wardbeat.evaluation.intervals import Interval, Intervals
 from wardbeat.evaluation.networks import model_of
+from wardbeat.evaluation.synthetic import SYNTHETIC
 from wardbeat.training.records import Record, through
 from windowing.spans import ANALYSIS_FS
 
@@ -122,7 +123,8 @@ def judge(record: Record, task: Task) -> Judged:
     widest: Analysis | None = None
     windows: dict[str, Windows] = {}
     leads = case.recording.leads if case.recording else ()
-    for name, chosen in lead_sets(task.leads, leads).items():
+    wanted = () if record.dataset == SYNTHETIC else task.leads  # a generator's leads say nothing of fewer
+    for name, chosen in lead_sets(wanted, leads).items():
         first = widest is None
         analysis = _analyze(case, chosen, task, task.hop_s if first and case.long else WINDOWS_HOP_S, widest)
         widest = widest or analysis

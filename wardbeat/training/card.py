@@ -5,6 +5,7 @@ Every number comes from the model's file and from reports; the sentences here ho
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -14,12 +15,23 @@ from wardbeat.evaluation import markdown
 from wardbeat.evaluation.aims import AIMS
 from wardbeat.evaluation.markdown import FIGURE_TITLES, METRIC_TITLES, show, table
 from wardbeat.evaluation.networks import Seen
-from wardbeat.evaluation.report import EpisodeRow, NetworkRow, Report, Timing
-from wardbeat.evaluation.tables import LEADS_TITLE, OUTPUTS_TITLE, POOLED, pooled
+from wardbeat.evaluation.report import (
+    CauseRow,
+    CoverageRow,
+    EpisodeRow,
+    FalseAlarmRow,
+    NetworkRow,
+    Report,
+    Timing,
+    WindowRow,
+)
+from wardbeat.evaluation.tables import LEADS_TITLE, OUTPUTS_TITLE, PAROXYSMAL, POOLED, pooled
 from wardbeat.training.config import GROUPS
+from wardbeat.training.records import PLANS
 from wardbeat.training.sampler import Split
 from wardbeat.training.sources import SOURCES
 
+Row = TypeVar("Row", WindowRow, EpisodeRow, FalseAlarmRow, CauseRow, CoverageRow)
 NOT_FOR = (
     "Not a medical device: it was never tried on patients in care, and nobody has cleared it. It supports people who "
     "watch; it does not replace them, another monitor, or a 12-lead ECG read by a physician.",
@@ -42,7 +54,9 @@ LIMITS = (
     "published elsewhere, are not comparable line by line.",
     "Labels are those of the databases, whose mistakes were learnt and counted along.",
 )
+WITH_WAVEFORM = frozenset(name for name, plan in PLANS.items() if not plan.beats_only)
 AF_METRICS = ("auroc", "auprc", "f1", "sensitivity_at_1_percent_fp", "calibration_error")
+MARK = " †"  # of figures of databases that were not left out
 FEW_SUBJECTS = 5  # with an output, below which its AUROC says little; the report has all
 
 
@@ -93,11 +107,12 @@ def model_card(
             or it holds figures of another model as this one's.
     """
     unseen = _check(model, report)
+    aims, missed, report = _aims(report), _missed(report), _marked(report, unseen)
     parts = [
         _head(model, file_bytes),
         "## What it must not be used for\n\n" + _bullets(NOT_FOR),
-        _aims(report),
-        "## Where it falls short\n\n" + "\n\n".join(filter(None, (_missed(report), remarks.strip(), _bullets(LIMITS)))),
+        aims,
+        "## Where it falls short\n\n" + "\n\n".join(filter(None, (missed, remarks.strip(), _bullets(LIMITS)))),
         _windows(report, unseen),
         _episodes(report),
         _false_alarms(report),
@@ -118,6 +133,9 @@ With the recordings unpacked into `.data`:
     wardbeat evaluate --left-out --data .data --json weights/evaluation.json --markdown weights/EVALUATION.md
     wardbeat card weights/evaluation.json --out weights/MODEL_CARD.md
 
+It takes an hour or more of one core: with `--results FOLDER` it can be stopped, and goes on when started again. The
+table of parts and the reasons in words come from other files (`--ablations`, `--remarks`).
+
 [EVALUATION.md](EVALUATION.md) holds all tables: each set of leads, signal quality, averages by record, every label."""
 
 
@@ -131,6 +149,25 @@ def _check(model: Model, report: Report) -> frozenset[str]:
     return unseen
 
 
+def _marked(report: Report, unseen: frozenset[str]) -> Report:
+    """The report, with a mark at databases that the network which judges them had seen the like of."""
+    marked = {row.database: row.database + MARK for row in report.networks if row.database not in unseen}
+    if marked.keys() & {row.database for row in report.episodes if row.database in WITH_WAVEFORM}:
+        marked[PAROXYSMAL] = PAROXYSMAL + MARK
+
+    def renamed(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+        return tuple(msgspec.structs.replace(row, database=marked.get(row.database, row.database)) for row in rows)
+
+    return msgspec.structs.replace(
+        report,
+        windows=tuple(msgspec.structs.replace(of, rows=renamed(of.rows)) for of in report.windows),
+        episodes=renamed(report.episodes),
+        false_alarms=renamed(report.false_alarms),
+        causes=renamed(report.causes),
+        coverage=renamed(report.coverage),
+    )
+
+
 def _head(model: Model, file_bytes: int) -> str:
     numbers = sum(array.size for array in model.network.values())
     return (
@@ -142,7 +179,8 @@ def _head(model: Model, file_bytes: int) -> str:
         "sets. Licence Apache-2.0; the data's licences ask that its authors be named: they are, below.\n\n"
         "**How to read the figures.** They are not of this file: for each database, networks trained in the same way "
         "without it judged it through the ward's own code, so they say what to expect of patients and devices that are "
-        "new. In brackets: 95 % intervals over draws of patients. Positive is AF; flutter is not AF."
+        f"new. {MARK.strip()} marks what was not left out: this file judged patients of it that it did not learn from, "
+        "or synthetic ones. In brackets: 95 % intervals over draws of patients. Positive is AF; flutter is not AF."
     )
 
 
@@ -168,24 +206,22 @@ def _missed(report: Report) -> str:
 
 
 def _windows(report: Report, unseen: frozenset[str]) -> str:
+    there = {row.database for of in report.windows for row in of.rows}
+    whole = {pooled(group): set(GROUPS[group]) for group in POOLED if pooled(group) in there}
+    shown = (unseen | whole.keys()).difference(*whole.values())  # sets that are pooled are not shown one by one
     rows = [
         [row.database, row.group, row.n, row.positives, row.positive_subjects]
         + [show(row.metrics[name]) if name in row.metrics else "–" for name in AF_METRICS]
         for of in report.windows
         if of.title == LEADS_TITLE
         for row in of.rows
-        if row.positives and _is_of(row.database, unseen)
+        if row.positives and row.database in shown
     ]
     head = ("database", "leads", "windows", "of AF", "patients with AF", *(METRIC_TITLES[name] for name in AF_METRICS))
     return (
         "## AF in windows, databases never seen\n\nWindows of 10 s, or whole records where a label holds for them; F1 "
         f"at the fixed threshold 0.5; ECE is the calibration's error.\n\n{table(head, rows)}"
     )
-
-
-def _is_of(database: str, unseen: frozenset[str]) -> bool:
-    """Sets that are pooled are called by their group."""
-    return database in unseen or database in {pooled(group) for group in POOLED if unseen.intersection(GROUPS[group])}
 
 
 def _episodes(report: Report) -> str:
