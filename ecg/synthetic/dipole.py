@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ecg.synthetic.rhythms import BY_ATRIA, NORMAL, VENTRICULAR, Beats
+from ecg.synthetic.rhythms import BY_ATRIA, BY_PACEMAKER, NORMAL, VENTRICULAR, Beats
+from ecg.synthetic.script import BLOCKS
 from ecg.synthetic.traits import Traits, rotation
 
 # Dower, Machado, Osborne: On deriving the electrocardiogram from vectorcardiographic leads, Clin Cardiol 3 (1980).
@@ -66,7 +67,42 @@ _LEFT_ECTOPIC_QRS = np.array(  # lower back of the left ventricle: right bundle 
     ]
 )
 _LEFT_ECTOPIC_T = np.array([[130, 250, 200, -0.06, 0.060], [130, 240, 210, 0.0, 0.042]])
+# Left bundle branch block: no septal q, the left ventricle is reached late from the right: V1 rS, I and V6 notched R.
+_LBBB_QRS = np.array(
+    [
+        [60, 80, -150, -0.058, 0.010],
+        [560, 400, 420, -0.026, 0.017],
+        [680, 260, 760, 0.026, 0.018],
+        [300, 40, 420, 0.058, 0.015],
+    ]
+)
+_LBBB_T = np.array([[-120, -50, -120, -0.055, 0.055], [-230, -90, -210, 0.0, 0.040]])
+# Right bundle branch block: the right ventricle follows alone, to the right and to the front; V1 rsR', wide S in I, V6.
+_RBBB_QRS = np.array(
+    [
+        [-130, -40, -230, -0.026, 0.0075],
+        [1020, 830, 180, 0.000, 0.0105],
+        [200, 120, 400, 0.017, 0.0105],
+        [-430, -60, -620, 0.060, 0.0180],
+    ]
+)
+_RBBB_T = np.array([[130, 75, 20, -0.055, 0.055], [290, 150, 60, 0.000, 0.038]])
+_DELAYED = 1.75  # times as wide: intraventricular delay with the normal order kept
+_PACED_QRS = np.array(  # from the right ventricle's apex to the left and up: negative in II, III, aVF and V1 to V3
+    [
+        [60, -150, 60, -0.055, 0.014],
+        [280, -680, 560, 0.000, 0.022],
+        [240, -420, 480, 0.046, 0.018],
+    ]
+)
+_PACED_T = np.array([[-90, 190, -170, -0.06, 0.060], [-110, 230, -200, 0.0, 0.042]])
 
+_WIDE_ONSET_S = 0.085  # R peak minus onset of a QRS that does not come down both bundle branches, or of a delayed one
+_SPIKE_AHEAD_S = 0.01  # from the spike to what it sets off
+_SPIKE_S = 0.0009  # width of a spike after a monitor's low-pass filter at 150 Hz; never less than half a sample
+_RECOIL = np.array([1.0, -0.12])  # of the electrodes' charge
+_RECOIL_S, _RECOIL_WIDTH_S = 0.008, 0.005
+_ATRIAL_SHARE, _TO_P_S = 0.5, 0.04  # an atrial spike: its size, and how long before the peak of P
 _Q_ONSET_S = 0.045  # R peak minus onset of QRS
 _T_TAIL_S = 0.08  # end of T minus its peak at 60 /min
 _ECTOPIC_DELAY_S = 0.04  # a ventricle that depolarises slowly repolarises later
@@ -123,19 +159,41 @@ def heart(beats: Beats, traits: Traits, rng: np.random.Generator, fs: int) -> He
     t_peak = traits.qtc_s * np.sqrt(rr) - _Q_ONSET_S - _T_TAIL_S * np.sqrt(rr)
     p_peak = -traits.pr_s * (0.65 + 0.35 * np.sqrt(rr))  # PR shortens with rate, less than QT does
 
-    ventricular = beats.kind == VENTRICULAR
+    ventricular, paced = beats.kind == VENTRICULAR, beats.kind == BY_PACEMAKER
+    left_block, right_block, delayed = (~ventricular & (beats.block == 1 + BLOCKS.index(name)) for name in BLOCKS)
+    two_branches = ~ventricular & ~paced & ~left_block & ~right_block
     left = traits.left_ectopic
     ectopic_qrs = _LEFT_ECTOPIC_QRS if left else _RIGHT_ECTOPIC_QRS
     ectopic_t = _LEFT_ECTOPIC_T if left else _RIGHT_ECTOPIC_T
     qrs_width, t_width = traits.qrs_width * vary["width"], np.sqrt(rr)
+    qrs_width = np.where(delayed, _DELAYED * qrs_width, qrs_width)
     zero = np.zeros(n)
+    late = t_peak + _ECTOPIC_DELAY_S * np.sqrt(rr)
+    # P keeps its distance to the onset of QRS, which lies further before the peak of a wide one.
+    p_peak = np.where(left_block | delayed | paced, p_peak - (_WIDE_ONSET_S - _Q_ONSET_S), p_peak)
+    spike = np.where(paced, -_WIDE_ONSET_S * qrs_width - _SPIKE_AHEAD_S, 0.0)
+    atrial_spike = np.where(beats.atrial_spike, p_peak - _TO_P_S, 0.0)
     waves = [
-        (~ventricular, _peak_at_zero(_QRS), zero, qrs_width, qrs_size),
-        (~ventricular, _T, t_peak, t_width, t_size),
-        ((beats.kind == NORMAL) & beats.p_wave, _P, p_peak, zero + 1, p_size),
+        (two_branches, _peak_at_zero(_QRS), zero, qrs_width, qrs_size),
+        (two_branches, _T, np.where(delayed, late, t_peak), t_width, t_size),
+        (((beats.kind == NORMAL) | paced) & beats.p_wave, _P, p_peak, zero + 1, p_size),
         ((beats.kind == BY_ATRIA) & beats.p_wave, _ECTOPIC_P, p_peak * 0.9, zero + 1, p_size),
         (ventricular, _peak_at_zero(ectopic_qrs), zero, qrs_width, qrs_size),
-        (ventricular, ectopic_t, t_peak + _ECTOPIC_DELAY_S * np.sqrt(rr), t_width, t_size),
+        (ventricular, ectopic_t, late, t_width, t_size),
+        (left_block, _peak_at_zero(_LBBB_QRS), zero, qrs_width, qrs_size),
+        (left_block, _LBBB_T, late, t_width, t_size),
+        (right_block, _peak_at_zero(_RBBB_QRS), zero, qrs_width, qrs_size),
+        (right_block, _RBBB_T, t_peak + 0.5 * _ECTOPIC_DELAY_S * np.sqrt(rr), t_width, t_size),
+        (paced, _peak_at_zero(_PACED_QRS), zero, qrs_width, qrs_size),
+        (paced, _PACED_T, late, t_width, t_size),
+        (paced, _spike(traits, fs), np.rint(spike * fs) / fs, zero + 1, zero + 1),
+        (
+            paced & beats.atrial_spike,
+            _spike(traits, fs),
+            np.rint(atrial_spike * fs) / fs,
+            zero + 1,
+            zero + _ATRIAL_SHARE,
+        ),
     ]
     centre, width, dipole = [np.zeros(0)], [np.zeros(0)], [np.zeros((0, 3))]
     for which, table, at, stretch, size in waves:
@@ -163,6 +221,17 @@ def _slow_rr(rr_s: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         mean += _QT_MEMORY * (newest - mean)
         slow[i] = min(mean, _QT_AT_ONCE * newest)
     return slow
+
+
+def _spike(traits: Traits, fs: int) -> npt.NDArray[np.float64]:
+    """Gaussians of a pacemaker's spike at time 0: one, and its charge flowing back."""
+    uv = traits.spike_uv @ traits.rotation  # turned with the heart, turned back here: a spike keeps its direction
+    return np.array(
+        [
+            [*(_RECOIL[0] * uv), 0.0, max(_SPIKE_S, 0.5 / fs)],
+            [*(_RECOIL[1] * uv), _RECOIL_S, _RECOIL_WIDTH_S],
+        ]
+    )
 
 
 def _peak_at_zero(table: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -11,7 +11,7 @@ from ecg.leads import LEADS, lead_indices
 from ecg.recording import Recording, Rhythm
 from ecg.synthetic.dipole import DOWER, heart
 from ecg.synthetic.noise import ELECTRODES, RESTING_MUSCLE_UV, RESTING_WANDER_UV, Noise
-from ecg.synthetic.rhythms import SYMBOLS, schedule
+from ecg.synthetic.rhythms import schedule
 from ecg.synthetic.script import Script, Segment
 from ecg.synthetic.timeline import Run, bounds, runs
 from ecg.synthetic.traits import draw_traits
@@ -31,7 +31,9 @@ _RHYTHM_NAMES = {
     "vt": "(VT",
     "vf": "(VF",
     "asystole": "(ASYS",
+    "paced": "(P",
 }
+_RUN = 3  # beats
 _GROUPED = {("pvc", 2.0): "(B", ("pvc", 3.0): "(T", ("pac", 2.0): "(AB"}  # bigeminy, trigeminy, atrial bigeminy
 
 
@@ -59,8 +61,10 @@ class SyntheticPatient:
         loop: after its end the script begins again, with the same beats and other noise.
         n_samples: length of the script in samples.
         beats: (b,) int64 sample indices at which the heart's dipole is longest in a QRS (the R peak), ascending.
-        beat_symbols: WFDB codes: N, A (from the atria, early), V (ventricular); none in VF and asystole.
-        rhythms: WFDB rhythm names ``(N (SBR (AFIB (AFL (VT (VF (ASYS (B (T (AB``, gapless, neighbours differ.
+        beat_symbols: WFDB codes: N, L and R (with a bundle branch block), A (from the atria, early), V (ventricular), /
+            (paced); none in VF and asystole.
+        rhythms: WFDB rhythm names ``(N (SBR (AFIB (AFL (VT (VF (ASYS (B (T (AB (P (SVTA``, gapless, neighbours differ.
+            Paced ventricles under fibrillating atria are ``(AFIB``.
         leads_off: when which lead is not measured; only leads of ``leads``.
 
     Of a script that loops, the truth is that of its first round.
@@ -104,10 +108,9 @@ class SyntheticPatient:
         }
 
         self.beats: npt.NDArray[np.int64] = beats.sample
-        self.beat_symbols = tuple(SYMBOLS[kind] for kind in beats.kind)
-        self.rhythms = tuple(
-            Rhythm(_rhythm_name(run.segment), run.first, run.end) for run in runs(segments, at, _rhythm_name)
-        )
+        self.beat_symbols = beats.symbols()
+        named = tuple(Rhythm(_rhythm_name(run.segment), run.first, run.end) for run in runs(segments, at, _rhythm_name))
+        self.rhythms = _with_runs(named, self.beats, self.beat_symbols)
         self.leads_off = tuple(
             LeadOff(lead, run.first, run.end)
             for lead in self.leads
@@ -232,8 +235,35 @@ def _given(run: Run, name: str) -> tuple[float, ...]:
 
 
 def _rhythm_name(segment: Segment) -> str:
+    if segment.fibrillates:
+        return _RHYTHM_NAMES["af"]
     every = dict(segment.values).get("every", 0.0)
+    if (segment.value("run") if segment.rhythm == "pac" else 1) != 1:
+        every = 0.0  # runs are told one by one
     return _GROUPED.get((segment.rhythm, every), _RHYTHM_NAMES[segment.rhythm])
+
+
+def _with_runs(
+    rhythms: tuple[Rhythm, ...], beats: npt.NDArray[np.int64], symbols: tuple[str, ...]
+) -> tuple[Rhythm, ...]:
+    """The rhythms with each run of ``_RUN`` or more atrial beats as supraventricular tachycardia, as MIT-BIH has it."""
+    early = np.array([symbol == "A" for symbol in symbols], np.bool_)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], early, [False]])))
+    out = list(rhythms)
+    for first, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        if end - first < _RUN:
+            continue
+        onset, offset = int(beats[first]), int(beats[end - 1]) + 1
+        k = next(k for k, rhythm in enumerate(out) if rhythm.onset <= onset < rhythm.offset)
+        around = out[k]
+        offset = min(offset, around.offset)
+        pieces = (
+            Rhythm(around.name, around.onset, onset),
+            Rhythm("(SVTA", onset, offset),
+            Rhythm(around.name, offset, around.offset),
+        )
+        out[k : k + 1] = [piece for piece in pieces if piece.offset > piece.onset]
+    return tuple(out)
 
 
 def _is_off(segment: Segment, lead: str) -> bool | None:

@@ -13,7 +13,8 @@ Grammar (white space is free, names are case-insensitive)::
     repeat    = ( "x" | "*" ) whole number
 
 Examples: ``sinus 60s, af 90s, sinus 60s`` · ``(sinus(rate=70) 2m, pvc(every=2) 30s) x3`` ·
-``af(rate=120)+noise(40)+leads_off(V1+V2) 90s`` · ``sinus 60s + mains(50, 100) + wander``
+``af(rate=120)+noise(40)+leads_off(V1+V2) 90s`` · ``sinus 60s + mains(50, 100) + wander`` ·
+``af(rate=90)+lbbb+pvc(0.1) 60s`` · ``paced(rate=70, atria=af) 60s``
 """
 
 import re
@@ -28,6 +29,8 @@ MIN_SEGMENT_S = 0.1
 ATRIAL_RATES = (200.0, 400.0)  # per minute; outside of it no cardiologist speaks of flutter
 VARIED = 0.0  # the value of flutter's block that stands for a varying one
 VARIED_MEAN = 2.9  # F waves per beat then: 2, 3 or 4 with probabilities .4, .3, .3
+SINUS, FIBRILLATING, PACED = 0.0, 1.0, 2.0  # what the atria do under a ventricular pacemaker
+BLOCKS = ("lbbb", "rbbb", "ivcd")  # left, right bundle branch block; intraventricular delay like neither
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,9 @@ class Parameter:
                 return number
         expected = f"{_number(self.low)} to {_number(self.high)} {self.unit}".rstrip()
         if self.choices:
-            expected = " or ".join(_number(choice) for choice in self.choices)
-        expected = " or ".join([expected, *(word for word, _ in self.words)])
+            named = {number for _, number in self.words}
+            expected = " or ".join(_number(choice) for choice in self.choices if choice not in named)
+        expected = " or ".join([*filter(None, [expected]), *(word for word, _ in self.words)])
         try:
             number = float(text)
         except ValueError:
@@ -83,8 +87,20 @@ RHYTHMS: dict[str, tuple[Parameter, ...]] = {
         _rate(40, 350),
         Parameter("block", 1, 6, "F waves per beat", words=(("var", VARIED),), choices=(1, 2, 3, 4, 5, 6)),
     ),
-    "pac": (_rate(40, 140), _SHARE, _EVERY),
+    "pac": (_rate(40, 140), _SHARE, _EVERY, Parameter("run", 1, 20, "beats", 1)),
     "pvc": (_rate(40, 140), _SHARE, _EVERY),
+    "paced": (
+        _rate(40, 130, 70),
+        Parameter(
+            "atria",
+            SINUS,
+            PACED,
+            "",
+            SINUS,
+            choices=(SINUS, FIBRILLATING, PACED),
+            words=(("sinus", SINUS), ("af", FIBRILLATING), ("paced", PACED)),
+        ),
+    ),
     "pause": (Parameter("s", 1.5, 20, "s", 4), _rate(40, 120)),
     "vt": (_rate(110, 260, 180),),
     "vf": (_rate(180, 480),),
@@ -95,7 +111,11 @@ OVERLAYS: dict[str, tuple[Parameter, ...]] = {
     "mains": (Parameter("hz", 50, 60, "Hz", 50, choices=(50, 60)), Parameter("uv", 0, 2000, "µV", 100)),
     "wander": (Parameter("uv", 0, 5000, "µV", 400),),
     "leads_off": (),
+    "pvc": (_SHARE,),
+    **dict.fromkeys(BLOCKS, ()),
 }
+_WITHOUT_ECTOPY = ("pvc", "pause", "vt", "vf", "asystole")  # they have their own or no beats, or a length to keep
+_NOT_CONDUCTED = ("paced", "vt", "vf", "asystole")
 
 
 @dataclass(frozen=True)
@@ -109,6 +129,8 @@ class Overlay:
     def __str__(self) -> str:
         if self.name == "leads_off":
             return f"leads_off({'all' if self.leads == LEADS else '+'.join(self.leads)})"
+        if not self.values:
+            return self.name
         written = (parameter.write(value) for parameter, value in zip(OVERLAYS[self.name], self.values, strict=True))
         return f"{self.name}({', '.join(written)})"
 
@@ -131,6 +153,16 @@ class Segment:
     def overlay(self, name: str) -> Overlay | None:
         """The overlay called ``name``, if it lies over this segment."""
         return next((overlay for overlay in self.overlays if overlay.name == name), None)
+
+    @property
+    def block(self) -> str | None:
+        """The one of ``BLOCKS`` that lies over this segment, if any."""
+        return next((overlay.name for overlay in self.overlays if overlay.name in BLOCKS), None)
+
+    @property
+    def fibrillates(self) -> bool:
+        """Whether the atria do, whatever sets the ventricles' beat."""
+        return self.rhythm == "af" or (self.rhythm == "paced" and self.value("atria") == FIBRILLATING)
 
     def __str__(self) -> str:
         given = dict(self.values)
@@ -320,6 +352,12 @@ class _Parser:
 
 def _checked(segment: Segment) -> Segment:
     """The segment itself if its values go together."""
+    if segment.overlay("pvc") is not None and segment.rhythm in _WITHOUT_ECTOPY:
+        raise ValueError(f"script: expected a rhythm that PVCs can fall into under 'pvc', got {str(segment)!r}")
+    if segment.block is not None and segment.rhythm in _NOT_CONDUCTED:
+        raise ValueError(f"script: expected a conducted rhythm under {segment.block!r}, got {str(segment)!r}")
+    if sum(overlay.name in BLOCKS for overlay in segment.overlays) > 1:
+        raise ValueError(f"script: expected one of {', '.join(BLOCKS)} over a segment, got {str(segment)!r}")
     if segment.rhythm == "flutter":
         flutter_rates(segment)
     if segment.rhythm == "pause" and segment.seconds < (segment.value("s") or 0.0) + 3:

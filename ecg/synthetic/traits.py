@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+_SPIKE_UV = (150.0, 2500.0)
+_SPIKE_AXIS = np.array([0.55, 0.80, -0.25])  # from a can below the left clavicle to the right ventricle's apex
+
 
 @dataclass(frozen=True)
 class Traits:
@@ -28,6 +31,7 @@ class Traits:
         f_wave_uv: their amplitude in V1, µV.
         atrial_rate: rate of flutter waves, per minute.
         vf_hz: main frequency of ventricular fibrillation.
+        spike_uv: (3,) µV dipole of a pacemaker's spike: tiny between two poles in the heart, large against the can.
     """
 
     rate: float
@@ -47,6 +51,7 @@ class Traits:
     f_wave_uv: float
     atrial_rate: float
     vf_hz: float
+    spike_uv: npt.NDArray[np.float64]
 
 
 def rotation(frontal: float, horizontal: float, sagittal: float) -> npt.NDArray[np.float64]:
@@ -82,4 +87,10 @@ def draw_traits(rng: np.random.Generator) -> Traits:
         f_wave_uv=rng.uniform(60, 140),
         atrial_rate=rng.uniform(280, 320),
         vf_hz=rng.uniform(4.2, 5.8),
+        spike_uv=_spike(rng),  # drawn last: earlier patients stay who they were
     )
+
+
+def _spike(rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    size = np.exp(rng.uniform(*np.log(_SPIKE_UV)))
+    return np.asarray(size * rotation(*rng.uniform(-0.4, 0.4, 3)) @ _SPIKE_AXIS)

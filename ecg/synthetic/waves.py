@@ -97,7 +97,7 @@ class Fibrillation:
 def wave_of(run: Run, traits: Traits, rng: np.random.Generator, fs: int) -> Wave:
     """The wave that goes on during ``run``, a run of AF, flutter or VF segments."""
     segment = run.segment
-    if segment.rhythm == "af":
+    if segment.fibrillates:
         return Fibrillatory(
             fs=fs,
             frequency=np.clip(traits.f_wave_hz * np.array([1.0, rng.uniform(0.9, 1.1)]), 4.0, 9.0),
@@ -125,6 +125,6 @@ def wave_of(run: Run, traits: Traits, rng: np.random.Generator, fs: int) -> Wave
 
 def wave_key(segment: Segment) -> Hashable | None:
     """What has to stay the same for one wave to go on from segment to segment; None where a rhythm has no wave."""
-    if segment.rhythm == "af":
+    if segment.fibrillates:
         return "af"
     return (segment.rhythm, segment.values) if segment.rhythm in ("flutter", "vf") else None

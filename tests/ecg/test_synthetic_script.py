@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ecg.leads import LEADS
 from ecg.synthetic import OVERLAYS, RHYTHMS, Overlay, Script, Segment
-from ecg.synthetic.script import Parameter, flutter_rates
+from ecg.synthetic.script import BLOCKS, Parameter, flutter_rates
 
 
 def test_plain_script() -> None:
@@ -43,6 +43,16 @@ def test_overlays_before_and_after_the_duration() -> None:
     assert Script.parse("af+leads_off(all) 1s").segments[0].overlays[0].leads == LEADS
 
 
+def test_wide_beats_and_pacemakers() -> None:
+    """What is laid over the conduction has no numbers; what the atria do is a word."""
+    segment = Script.parse("af(rate=90)+LBBB+pvc 9s").segments[0]
+    assert (segment.block, segment.fibrillates, segment.overlay("pvc")) == ("lbbb", True, Overlay("pvc", (0.15,)))
+    paced = Script.parse("paced(70, AF) 9s, paced 9s")
+    assert [each.fibrillates for each in paced.segments] == [True, False]
+    assert str(paced) == "paced(rate=70, atria=af) 9s, paced 9s"
+    assert str(Script.parse("sinus 9s + ivcd")) == "sinus+ivcd 9s"
+
+
 def test_repeats() -> None:
     """A segment or a group is repeated in place, groups within groups as well."""
     script = Script.parse("(sinus 10s, (af 5s) x2) *2, vf 1s x3")
@@ -65,6 +75,13 @@ def test_repeats() -> None:
         ("sinus+noise+noise 60s", r"'noise' stands twice"),
         ("flutter(block=7) 60s", r"flutter\(block\): expected 1 or .* or 6 or var, got '7'"),
         ("flutter(rate=60, block=2) 60s", r"atrial rate of 120 /min; expected 200 to 400"),
+        ("paced(atria=vf) 9s", r"paced\(atria\): expected sinus or af or paced, got 'vf'"),
+        ("vt+pvc(0.1) 9s", r"a rhythm that PVCs can fall into under 'pvc', got 'vt\+pvc\(p=0.1\) 9s'"),
+        ("pause+pvc 9s", r"a rhythm that PVCs can fall into"),
+        ("paced+lbbb 9s", r"a conducted rhythm under 'lbbb', got 'paced\+lbbb 9s'"),
+        ("sinus+lbbb+rbbb 9s", r"one of lbbb, rbbb, ivcd over a segment, got 'sinus\+lbbb\+rbbb 9s'"),
+        ("sinus+rbbb(3) 9s", r"'rbbb' takes no parameters"),
+        ("sinus+pvc(0.9) 9s", r"pvc\(p\): expected 0 to 0.5, got '0.9'"),
         ("pause(s=8) 10s", r"at least 3 s longer than its pause, got 'pause\(s=8\) 10s'"),
         ("sinus 60", r"expected a duration such as 60s, 1.5m or 1h, got '60'"),
         ("sinus", r"expected a duration .*, got the end"),
@@ -99,6 +116,12 @@ def _segments(draw: st.DrawFn) -> Segment:
     values = tuple((p.name, draw(_value(p))) for p in RHYTHMS[rhythm] if draw(st.booleans()))
     overlays = []
     for name in draw(st.lists(st.sampled_from(sorted(OVERLAYS)), unique=True)):
+        if name == "pvc" and rhythm in ("pvc", "pause", "vt", "vf", "asystole"):
+            continue
+        if name in BLOCKS and (
+            rhythm in ("paced", "vt", "vf", "asystole") or any(overlay.name in BLOCKS for overlay in overlays)
+        ):
+            continue
         if name == "leads_off":
             off = draw(st.sets(st.sampled_from(LEADS), min_size=1))
             overlays.append(Overlay(name, leads=tuple(lead for lead in LEADS if lead in off)))
