@@ -53,7 +53,7 @@ def augmented(recording: Recording, noise: Floats, rng: np.random.Generator, *, 
     """
     fs = recording.fs
     start = int(rng.uniform(0, _LATE_S) * fs) if recording.seconds >= long_s else 0
-    cut = _without_start(recording, start)
+    cut = sliced(recording, start, recording.microvolts.shape[1])
     x = cut.microvolts.copy()
     levels = swing(x, fs)
     gain = np.exp(rng.uniform(*np.log(_GAIN))) * rng.uniform(1 - _LEAD_GAIN, 1 + _LEAD_GAIN, len(x))
@@ -64,7 +64,7 @@ def augmented(recording: Recording, noise: Floats, rng: np.random.Generator, *, 
     if rng.random() < 0.2 and fs >= 200:
         x += _hum(x.shape, fs, rng)
     if rng.random() < 0.4:
-        x = _narrow(x, fs, rng)
+        x = narrowed(x, fs, rng)
     x *= gain[:, None].astype(np.float32)
     if rng.random() < 0.15:
         _lose(x, fs, rng)
@@ -82,20 +82,21 @@ def beats_seen(beats: npt.NDArray[np.int64], fs: int, rng: np.random.Generator) 
     return np.unique(np.concatenate([jittered, extra]))
 
 
-def _without_start(recording: Recording, start: int) -> Recording:
-    if start == 0:
+def sliced(recording: Recording, first: int, end: int) -> Recording:
+    """Samples ``[first, end)`` of a recording, with their annotations."""
+    if (first, end) == (0, recording.microvolts.shape[1]):
         return recording
-    n = recording.microvolts.shape[1]
-    kept = np.ones(0, np.bool_) if recording.beats is None else recording.beats >= start
+    beats = recording.beats
+    kept = np.ones(0, np.bool_) if beats is None else (beats >= first) & (beats < end)
     return replace(
         recording,
-        microvolts=recording.microvolts[:, start:],
-        beats=None if recording.beats is None else recording.beats[kept] - start,
+        microvolts=recording.microvolts[:, first:end],
+        beats=None if beats is None else beats[kept] - first,
         beat_symbols=tuple(s for s, keep in zip(recording.beat_symbols, kept, strict=False) if keep),
         rhythms=tuple(
-            replace(r, onset=max(r.onset - start, 0), offset=min(r.offset, n) - start)
+            replace(r, onset=max(r.onset - first, 0), offset=min(r.offset, end) - first)
             for r in recording.rhythms
-            if r.offset > start
+            if r.offset > first and r.onset < end
         ),
     )
 
@@ -131,7 +132,8 @@ def _hum(shape: tuple[int, ...], fs: int, rng: np.random.Generator) -> Floats:
     return np.asarray(rng.uniform(0, _HUM_UV, (shape[0], 1)) * wave, np.float32)
 
 
-def _narrow(x: Floats, fs: int, rng: np.random.Generator) -> Floats:
+def narrowed(x: Floats, fs: int, rng: np.random.Generator) -> Floats:
+    """(leads, n) through the filters of a handheld or of a monitor in filter mode; what is NaN stays so."""
     from scipy.signal import butter, sosfilt
 
     low_pass = butter(3, rng.uniform(*_LOW_PASS_HZ), "lowpass", fs=fs, output="sos")

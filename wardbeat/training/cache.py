@@ -24,10 +24,10 @@ from models.classes import AF
 from models.features.minirocket_leads import fit_shared, shared_config
 from models.features.minirocket_parameters import MiniRocketParameters
 from models.inputs import PPV_PER_LEAD, RATE, SAMPLES
-from wardbeat.training import patients
-from wardbeat.training.drawing import Arrays, Tools, joined, rows_of, stack
+from wardbeat.training import drowned, patients
+from wardbeat.training.drawing import Arrays, Tools, joined, rows_of, rows_of_drowned, stack
 from wardbeat.training.noise import Floats, noise_bank
-from wardbeat.training.records import PLANS, Record, check_known, records_of, windows
+from wardbeat.training.records import PLANS, Record, records_of, windows
 
 __all__ = ["Built", "Failure", "build", "fit_minirocket", "load_minirocket"]
 
@@ -36,9 +36,11 @@ NOISE_BANK = "noise.safetensors"
 REACH_S = 1.0  # of the longest kernel: a beat with its P and T waves; what lies between beats is the RR features' part
 FITTED_ON = ("chapman_ningbo", "cpsc2018_extra", "cinc2011")  # MiniRocket's biases
 SHOWN = 5  # failures of a dataset that are reported one by one
+DATASETS = (*PLANS, drowned.DATASET)
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # workers share the cores; no kernel of numba is parallel
 
 Report = Callable[[str], object]
+Job = tuple[str, Record]  # the dataset that a record's windows are for
 
 
 @dataclass(frozen=True)
@@ -68,25 +70,26 @@ def _prepare(tools: Tools) -> None:
     _tools = tools
 
 
-def _draw(record: Record) -> Arrays | Failure | None:
+def _draw(job: Job) -> Arrays | Failure | None:
     assert _tools is not None
+    dataset, record = job
     try:
-        rows = rows_of(record, _tools)
+        rows = rows_of_drowned(record, _tools) if dataset == drowned.DATASET else rows_of(record, _tools)
     except Exception as error:  # counted and told: one damaged record must not cost the hours of the others
         return Failure(record.path, f"{type(error).__name__}: {error}")
     return stack(rows) if rows else None
 
 
 @contextmanager
-def _drawing(tools: Tools, workers: int) -> Iterator[Callable[[list[Record]], Iterator[Arrays | Failure | None]]]:
+def _drawing(tools: Tools, workers: int) -> Iterator[Callable[[list[Job]], Iterator[Arrays | Failure | None]]]:
     """What draws records one after another, in the order given; one worker is this process itself."""
     if workers == 1:
         _prepare(tools)
-        yield lambda records: map(_draw, records)
+        yield lambda jobs: map(_draw, jobs)
         return
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
     with multiprocessing.get_context("spawn").Pool(workers, _prepare, (tools,)) as pool:
-        yield lambda records: pool.imap(_draw, records)
+        yield lambda jobs: pool.imap(_draw, jobs)
 
 
 # ---- kernels and files
@@ -169,7 +172,7 @@ def build(
     Args:
         data: folder with ``index.csv``.
         out: made where it is not there. A dataset is written when it is complete: a build that was cut off goes on.
-        datasets: none named = all that ``PLANS`` names.
+        datasets: none named = all of ``DATASETS``.
         workers: processes.
         report: is told what is done, and which records failed and why.
 
@@ -179,8 +182,8 @@ def build(
     """
     if workers < 1:
         raise ValueError(f"workers is {workers}; it has to be 1 or more")
-    names = tuple(dict.fromkeys(datasets)) or tuple(PLANS)
-    jobs = {name: _records(data, name) for name in names}
+    names = tuple(dict.fromkeys(datasets)) or DATASETS
+    jobs = {name: [(name, record) for record in _records(data, name)] for name in names}
     out.mkdir(parents=True, exist_ok=True)
     kernels = MiniRocketParameters.from_arrays(
         _kept(out / MINIROCKET, lambda: dict(fit_minirocket(data).arrays()), report)
@@ -226,7 +229,10 @@ def _store(out: Path, name: str, parts: list[Arrays], failures: list[Failure], r
 
 
 def _records(data: Path, dataset: str) -> list[Record]:
-    check_known(dataset)
+    if dataset == drowned.DATASET:
+        return drowned.drowned_records(data)
+    if dataset not in DATASETS:
+        raise ValueError(f"unknown dataset {dataset!r}; known: {', '.join(DATASETS)}")
     if dataset == "synthetic":
         return [Record(dataset, str(k), f"synthetic-{k:04d}") for k in range(patients.COUNT)]
     return records_of(data, dataset)
@@ -238,7 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=Path(".data"), help="folder with index.csv")
     parser.add_argument("--out", type=Path, default=Path(".cache/training"), help="folder of the cache")
     parser.add_argument("--workers", type=int, default=2, help="processes")
-    parser.add_argument("datasets", nargs="*", metavar="DATASET", help=f"of {', '.join(PLANS)}; none = all")
+    parser.add_argument("datasets", nargs="*", metavar="DATASET", help=f"of {', '.join(DATASETS)}; none = all")
     asked = parser.parse_args(arguments)
     try:
         built = build(asked.data, asked.out, asked.datasets, asked.workers, report=lambda line: print(line, flush=True))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,20 @@ from ecg.readers import read_beats, read_recording
 from ecg.recording import Recording
 from models.classes import NOISE
 from models.features.minirocket_parameters import KNOWN_SHARE, MiniRocketParameters
-from models.inputs import PULSE_NAMES, NetworkInput
-from wardbeat.training import patients
+from models.inputs import PULSE_NAMES, SECONDS, NetworkInput
+from wardbeat.training import drowned, patients
 from wardbeat.training.augment import Copy, augmented, beats_seen, rng_of
 from wardbeat.training.labels import (
     NO_BEATS,
     Annotated,
     RecordTruth,
     Truth,
+    all_noise,
     doubted_beats,
     free_of_af,
     record_truth,
 )
+from wardbeat.training.noise import without_beats
 from wardbeat.training.records import (
     PLANS,
     Plan,
@@ -42,6 +45,7 @@ from windowing.spans import ANALYSIS_FS
 
 LONG_S = 61.0  # a longer record has enough windows for copies to take every second one
 GOOD_ENOUGH = 0.5  # share of good half seconds from which on an "unacceptable" lead is no noise
+OF_A_PIECE = 2  # windows of a drowned recording through one set of leads
 OF_A_PATIENT = 4  # windows of a synthetic minute: more would be the same again
 _KNOWN = PULSE_NAMES.index("known")
 
@@ -68,6 +72,11 @@ class Tools:
     data: Path
     minirocket: MiniRocketParameters
     noise: Floats
+
+    @cached_property
+    def beatless(self) -> Floats:
+        """The excerpts of ``noise`` in which no beats are seen."""
+        return without_beats(self.noise)
 
 
 def stack(rows: Sequence[Row]) -> Arrays:
@@ -131,6 +140,28 @@ def rows_of(record: Record, tools: Tools) -> list[Row]:
     return rows
 
 
+def rows_of_drowned(record: Record, tools: Tools) -> list[Row]:
+    """Windows of a record under noise, through several leads and a single one; noise is all that is true of most.
+
+    Raises:
+        RecordError, ValueError: as for :func:`rows_of`.
+    """
+    plan = PLANS[record.dataset]
+    recording = read_recording(tools.data / record.path)
+    rows: list[Row] = []
+    cuts = drowned.pieces(recording, record.dataset, drowned.rng_of_piece(record, 0))
+    for number, (start_s, piece) in enumerate(cuts, start=1):
+        rng = drowned.rng_of_piece(record, number)
+        for leads in drowned.lead_sets(piece.leads, rng):
+            under = drowned.drowned(through(piece, leads), tools.beatless, rng)
+            copy = Copy(under.recording, start_s, 1.0)
+            truth = _Of(all_noise(), under.recording.seconds) if under.whole else None
+            found = _rows_of_copy(record, plan, copy, [leads], SECONDS, tools, number, truth)
+            found = [row for row in found if row.drawn.leads.any()]  # an electrode that is off is no noise
+            rows += [found[k] for k in sorted(rng.permutation(len(found))[:OF_A_PIECE].tolist())]
+    return rows
+
+
 def _rows_of_copy(
     record: Record,
     plan: Plan,
@@ -139,9 +170,11 @@ def _rows_of_copy(
     every_s: float,
     tools: Tools,
     number: int = 0,
+    truth: "_Of | None" = None,
 ) -> list[Row]:
+    """``truth`` is what the record itself says where none is given."""
     recording = copy.recording
-    truth = _truth(record, plan, recording)
+    truth = truth or _truth(record, plan, recording)
     bad = "UNACCEPTABLE" in record.labels
     good = good_share(recording) if bad else {}
     rows = []

@@ -130,9 +130,8 @@ def record_truth(dataset: str, labels: Iterable[str]) -> RecordTruth:
     findings = np.full(len(FINDINGS), UNKNOWN, np.float32)
     if source == "cinc2011":
         if "UNACCEPTABLE" in names:
-            rhythm[:] = _one("noise")
-        else:
-            rhythm[NOISE] = 0
+            return all_noise()
+        rhythm[NOISE] = 0
         return RecordTruth(rhythm, findings)
     if source == "cinc2017":
         if "OTHER" in names:  # flutter, or sinus rhythm with ectopic beats, or anything else that is neither of them
@@ -163,6 +162,11 @@ def record_truth(dataset: str, labels: Iterable[str]) -> RecordTruth:
         if name in ("brady", "tachy") and findings[k] == 0 and rhythm[SINUS] != 1:
             findings[k] = UNKNOWN  # the words mean sinus rhythms: of a fast AF they are not said
     return RecordTruth(rhythm, findings)
+
+
+def all_noise() -> RecordTruth:
+    """A record of which nothing can be read."""
+    return RecordTruth(_one("noise"), np.full(len(FINDINGS), UNKNOWN, np.float32))
 
 
 def _one(name: str) -> Floats:
@@ -212,7 +216,7 @@ BEATS_SAY: dict[str, tuple[str, ...]] = {
     "mitdb": ("pac", "pvc", "lbbb", "rbbb", "paced"),
     "nstdb_118": ("pac", "pvc", "lbbb", "rbbb", "paced"),
     "vitaldb_arrdb_rr": ("pac", "pvc"),
-    "synthetic": ("pac", "pvc", "paced"),
+    "synthetic": ("pac", "pvc", "lbbb", "rbbb", "paced"),
 }
 
 

@@ -1,4 +1,7 @@
-"""Synthetic patients for what the databases hold too little of: flutter, bigeminy, changes of rhythm, noise."""
+"""Synthetic patients for what the databases hold too little of.
+
+Flutter, bigeminy, changes of rhythm, noise; AF beside PVCs, wide QRS or a pacemaker, and what is as irregular as AF.
+"""
 
 from dataclasses import replace
 
@@ -7,12 +10,31 @@ import numpy as np
 from ecg.leads import LEADS
 from ecg.recording import Recording, Rhythm
 from ecg.synthetic import SyntheticPatient
+from ecg.synthetic.script import BLOCKS
 
-COUNT = 400
+COUNT = 700
 LENGTH_S = 60
 LOUD_UV = 1500  # of muscle noise: a QRS of 1 mV can no longer be found in it
-KINDS = ("sinus", "arrhythmia", "af", "flutter", "pac", "pvc", "rate", "change", "noise", "vt")
-_SHARES = (0.1, 0.1, 0.16, 0.2, 0.1, 0.08, 0.06, 0.12, 0.05, 0.03)
+_SHARES = {
+    "sinus": 0.06,
+    "arrhythmia": 0.06,
+    "af": 0.08,
+    "flutter": 0.11,
+    "pac": 0.07,
+    "pvc": 0.05,
+    "rate": 0.04,
+    "change": 0.08,
+    "noise": 0.03,
+    "vt": 0.02,
+    "af_ectopy": 0.08,
+    "af_block": 0.08,
+    "paced_af": 0.07,
+    "paced": 0.04,
+    "sinus_block": 0.05,
+    "sick_sinus": 0.04,
+    "pac_runs": 0.04,
+}
+KINDS = tuple(_SHARES)
 SEEN_THROUGH = (LEADS, LEADS[:6], ("I", "II", "V1"), ("II", "V1"), ("I",), ("II",), ("V1",), ("V5",))
 
 
@@ -42,19 +64,61 @@ def script_of(kind: str, rng: np.random.Generator) -> str:
     if kind == "change":
         other = f"af(rate={between(70, 160)})" if rng.random() < 0.7 else _flutter(rng)
         before, during = between(12, 30), between(5, 25)
-        rate = between(55, 95)
-        return f"sinus(rate={rate}) {before}s, {other} {during}s, sinus(rate={rate}) {LENGTH_S - before - during}s"
+        sinus = f"sinus(rate={between(55, 95)})"
+        wide = _block(rng) if rng.random() < 0.3 else ""
+        return f"{sinus}{wide} {before}s, {other}{wide} {during}s, {sinus}{wide} {LENGTH_S - before - during}s"
     if kind == "noise":
         return f"{rng.choice(['sinus', 'af'])}+noise({LOUD_UV}) {LENGTH_S}s"
     if kind == "vt":
         return f"sinus 20s, vt(rate={between(120, 220)}) {between(5, 20)}s, sinus 30s"
+    if kind == "af_ectopy":
+        return f"af(rate={between(55, 140)}){_pvcs(rng)}{_overlays(rng)} {LENGTH_S}s"
+    if kind == "af_block":
+        also = _pvcs(rng) if rng.random() < 0.3 else ""
+        return f"af(rate={between(50, 150)}){_block(rng)}{also}{_overlays(rng)} {LENGTH_S}s"
+    if kind in ("paced_af", "paced"):
+        return _paced(str(rng.choice(["sinus", "paced"])) if kind == "paced" else "af", rng)
+    if kind == "sinus_block":
+        rhythm = f"sinus(rate={between(50, 110)})" if rng.random() < 0.7 else f"pac(rate={between(55, 95)}, p=0.2)"
+        also = _pvcs(rng) if rng.random() < 0.3 else ""
+        return f"{rhythm}{_block(rng)}{also}{_overlays(rng)} {LENGTH_S}s"
+    if kind == "sick_sinus":  # slow, with pauses that nothing announces, and bouts of a faster rhythm between
+        parts, noise = [], _overlays(rng)
+        for _ in range(4):
+            slow, pause = between(40, 55), rng.uniform(1.7, 4)
+            parts += [f"pause(s={pause:.1f}, rate={slow}){noise} {pause + rng.uniform(3.1, 6):.1f}s"]
+            parts += [f"brady(rate={between(32, 50)}){noise} {between(3, 6)}s"]
+            parts += [f"sinus(rate={between(55, 110)}){noise} {between(2, 5)}s"]
+        return ", ".join(parts)
+    if kind == "pac_runs":
+        often, longest = rng.uniform(0.05, 0.3), between(3, 12)
+        return f"pac(rate={between(55, 90)}, p={often:.2f}, run={longest}){_overlays(rng)} {LENGTH_S}s"
     raise ValueError(f"unknown kind of patient {kind!r}; known: {', '.join(KINDS)}")
 
 
 def _flutter(rng: np.random.Generator) -> str:
-    block = str(rng.choice(["1", "2", "2", "3", "4", "var", "var"]))
+    block = str(rng.choice(["1", "2", "2", "3", "4", "var", "var", "var"]))
     waves = rng.uniform(230, 340)
     return f"flutter(rate={waves / (2.9 if block == 'var' else int(block)):.0f}, block={block})"
+
+
+def _block(rng: np.random.Generator) -> str:
+    return f"+{rng.choice(BLOCKS, p=[0.4, 0.35, 0.25])}"
+
+
+def _pvcs(rng: np.random.Generator) -> str:
+    return f"+pvc({rng.uniform(0.04, 0.35):.2f})"
+
+
+def _paced(atria: str, rng: np.random.Generator) -> str:
+    """All beats paced or, as the patient's own rate goes up and down, some of them."""
+    rate, noise = round(rng.uniform(55, 90)), _overlays(rng)
+    paced = f"paced(rate={rate}, atria={atria}){_pvcs(rng) if rng.random() < 0.25 else ''}{noise}"
+    if rng.random() < 0.6:
+        return f"{paced} {LENGTH_S}s"
+    wide = _block(rng) if rng.random() < 0.3 else ""
+    own = f"{'af' if atria == 'af' else 'sinus'}(rate={rate + round(rng.uniform(8, 40))}){wide}{noise}"
+    return ", ".join(f"{paced} {rng.uniform(4, 11):.1f}s, {own} {rng.uniform(3, 8):.1f}s" for _ in range(4))
 
 
 def _overlays(rng: np.random.Generator) -> str:
@@ -67,7 +131,7 @@ def _overlays(rng: np.random.Generator) -> str:
 def patient(number: int) -> tuple[Recording, tuple[str, ...]]:
     """Patient ``number``, and the leads that it is seen through."""
     rng = np.random.default_rng((20_261_121, number))
-    kind = str(rng.choice(KINDS, p=_SHARES))
+    kind = str(rng.choice(KINDS, p=list(_SHARES.values())))
     seen = SEEN_THROUGH[int(rng.integers(len(SEEN_THROUGH)))]
     recording = SyntheticPatient(script_of(kind, rng), seed=number, leads=seen).recording(f"synthetic-{number:04d}")
     if kind == "noise":  # whatever the heart does cannot be seen

@@ -76,7 +76,7 @@ PLANS: dict[str, Plan] = {
     "cpsc2021": Plan(Told.ANNOTATIONS, copies=2),
     "afpdb_p": Plan(Told.ANNOTATIONS),
     "afpdb_n": Plan(Told.NO_AF, every_s=20),
-    "synthetic": Plan(Told.ANNOTATIONS, copies=0, rare_copies=0),
+    "synthetic": Plan(Told.ANNOTATIONS, every_s=10, copies=0, rare_copies=0),
     "afdb_rr": Plan(Told.ANNOTATIONS, every_s=60, beats_only=True, change_every_s=10),
     "ltafdb_rr": Plan(Told.ANNOTATIONS, every_s=60, beats_only=True, change_every_s=10),
     "vitaldb_arrdb_rr": Plan(Told.ANNOTATIONS, every_s=20, beats_only=True, most=40),

@@ -89,5 +89,10 @@ SOURCES = {
         "VitalDB Arrhythmia Database 1.0.0, Eun et al. 2026, 10.13026/axd6-wm13",
         "MIT by the repository it was read from; PhysioNet's own terms for it were not seen and may differ",
     ),
+    "drowned": Source(
+        "recordings of ten of the datasets under noise that nobody reads a rhythm through, made for training",
+        "`wardbeat/training/drowned.py`; what is below the noise is of those datasets",
+        "that of each of them",
+    ),
     "synthetic": Source("made by this project's own generator of patients", "`ecg/synthetic`", "Apache-2.0"),
 }
