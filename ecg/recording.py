@@ -1,7 +1,7 @@
 """A recording: what was measured of one patient in one sitting, held in memory."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,26 @@ class Recording:
     def seconds(self) -> float:
         """Length in seconds."""
         return float(self.microvolts.shape[1] / self.fs)
+
+    def sliced(self, first: int, end: int | None = None) -> "Recording":
+        """Samples ``[first, end)``, by default to the last one, with their annotations."""
+        n = self.microvolts.shape[1]
+        end = n if end is None else end
+        if (first, end) == (0, n):
+            return self
+        beats = np.empty(0, np.int64) if self.beats is None else self.beats
+        kept = (beats >= first) & (beats < end)
+        return replace(
+            self,
+            microvolts=self.microvolts[:, first:end],
+            beats=None if self.beats is None else beats[kept] - first,
+            beat_symbols=tuple(self.beat_symbols[i] for i in np.flatnonzero(kept)) if self.beat_symbols else (),
+            rhythms=tuple(
+                replace(r, onset=max(r.onset - first, 0), offset=min(r.offset, end) - first)
+                for r in self.rhythms
+                if r.offset > first and r.onset < end
+            ),
+        )
 
     def chunks(
         self, bed: str, *, epoch: int = 0, seconds: float = 0.2, uv_per_bit: float = 1.0, final: bool = True

@@ -96,12 +96,13 @@ def simulate(
 def replay(
     records: RecordsArgument,
     speed: Annotated[str, typer.Option(help="times real time, or max")] = "1",
+    start: Annotated[float, typer.Option("--from", min=0, help="second of each recording to begin at")] = 0.0,
     engine: EngineFlag = None,
 ) -> None:
     """Feed recordings into the ward as if their patients lay there now, one bed a record."""
     from wardbeat.feeding import replay as run
 
-    _guard(lambda: run(_settings(engine=engine), records, _speed(speed), console))
+    _guard(lambda: run(_settings(engine=engine), records, _speed(speed), start, console))
 
 
 @app.command()

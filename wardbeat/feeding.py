@@ -91,11 +91,18 @@ def simulate(
     _feed(settings, monitors, speed, console)
 
 
-def replay(settings: Settings, paths: list[Path], speed: float | None, console: Console) -> None:
-    """Recordings into the ward."""
+def replay(settings: Settings, paths: list[Path], speed: float | None, start_s: float, console: Console) -> None:
+    """Recordings into the ward, each from second ``start_s`` of it.
+
+    Raises:
+        ValueError: a recording is not that long; quotes it.
+    """
     monitors = []
     for path in find_records(paths):
         recording = read_recording(path)
+        if start_s >= recording.seconds:
+            raise ValueError(f"{path} is {recording.seconds:g} s long: nothing of it is after second {start_s:g}")
+        recording = recording.sliced(round(start_s * recording.fs))
         step = uv_per_bit(recording)
         monitors.append(recording.chunks(path.stem, epoch=now_ms(), seconds=CHUNK_S, uv_per_bit=step))
         console.print(f"{path.stem}: {', '.join(recording.leads)}, {recording.seconds:.0f} s", highlight=False)

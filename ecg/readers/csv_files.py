@@ -88,7 +88,8 @@ def holds_beats(path: Path) -> bool:
 def read_beats(path: Path) -> BeatAnnotations:
     """Read VitalDB's columns ``time_second``, ``beat_type``, ``rhythm_label``; indices at 360 Hz from the first beat.
 
-    A rhythm lasts from its first beat to the first beat of the next one.
+    A rhythm lasts from its first beat to the first beat of the next one. Of two rows of one time, as some tables have
+    them, the first is the beat.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -105,8 +106,9 @@ def read_beats(path: Path) -> BeatAnnotations:
     changes = [i for i, label in enumerate(labels) if i == 0 or label != labels[i - 1]]
     ends = [int(beats[i]) for i in changes[1:]] + [n]
     rhythms = tuple(Rhythm(labels[i], int(beats[i]), end) for i, end in zip(changes, ends, strict=True) if labels[i])
+    beats, first = np.unique(beats, return_index=True)
     plain = tuple(
-        symbol if symbol in BEAT_SYMBOLS else "?" for symbol in symbols
+        symbols[i] if symbols[i] in BEAT_SYMBOLS else "?" for i in first
     )  # VitalDB's "U" is an unclassified beat
     return BeatAnnotations(beats, BEATS_FS, n, plain, rhythms)
 

@@ -160,10 +160,11 @@ def test_a_csv_that_cannot_be_read_says_why(tmp_path: Path, text: str, reason: s
 
 
 def test_csv_of_beats(tmp_path: Path) -> None:
-    """VitalDB's beat tables become beats and rhythms on their 360 Hz grid."""
+    """VitalDB's beat tables become beats and rhythms on their 360 Hz grid; about 110 of them name some beats twice."""
     path = tmp_path / "b.csv"
     path.write_text(
-        "time_second,beat_type,rhythm_label,bad_signal_quality\n10,N,N,False\n11,V,AFIB/AFL,False\n12,U,AFIB/AFL,True\n"
+        "time_second,beat_type,rhythm_label,bad_signal_quality\n"
+        "10,N,N,False\n11,V,AFIB/AFL,False\n11,S,AFIB/AFL,False\n12,U,AFIB/AFL,True\n"
     )
     beats = read_beats(path)
     assert beats.beats.tolist() == [0, 360, 720]

@@ -13,7 +13,7 @@ from stream.bed import BedConfig
 from stream.offline import analyze_beats, analyze_recording
 from tests.evaluation.databases import always_af, random_model, write_databases
 from wardbeat.evaluation import tables
-from wardbeat.evaluation.datasets import Case, distinct, lead_sets, load
+from wardbeat.evaluation.datasets import Case, lead_sets, load
 from wardbeat.evaluation.episodes import Alarm
 from wardbeat.evaluation.episodes import Record as Episodes
 from wardbeat.evaluation.intervals import Interval
@@ -248,13 +248,6 @@ def test_alarms_are_false_where_they_fall() -> None:
     counts = {row.group: (row.alarms, row.false, row.false_confirmed) for row in rows}
     assert counts == {"all records": (3, 2, 1), "during flutter": (1, 1, 1)}
     assert rows[1].bed_days * DAY_S == pytest.approx(60)
-
-
-def test_a_beat_that_is_named_twice_is_one() -> None:
-    """Protects VitalDB's 110 tables with two rows of one time, at which the features rightly stop."""
-    beats, symbols = distinct(np.array([5, 9, 9, 12]), ("N", "V", "S", "N"))
-    assert (beats.tolist(), symbols) == ([5, 9, 12], ("N", "V", "N"))
-    assert distinct(np.array([5, 5]), ())[1] == ()
 
 
 def test_sets_of_leads() -> None:

@@ -134,6 +134,13 @@ def test_a_wrong_script_is_refused_with_the_word() -> None:
     assert "tango" in result.output
 
 
+def test_a_replay_from_beyond_the_end_is_refused(record: Path) -> None:
+    """It would feed nothing, and whoever waits for the bed would not know why."""
+    result = runner.invoke(app, ["replay", str(record), "--from", "99"])
+    assert result.exit_code == 1
+    assert "nothing of it is after second 99" in " ".join(result.output.split())
+
+
 def test_the_worker_imports_no_heavy_library() -> None:
     """Protects the worker's start and the image's size: no torch, sktime, neurokit2, scipy or wfdb."""
     code = (

@@ -305,8 +305,7 @@ def load(data: Path, record: Record) -> Case:
     if plan.beats_only:
         ext = "qrs" if path.with_name(path.name + ".qrs").is_file() else "atr"
         known = read_beats(path, ext)
-        fs, rhythms = known.fs, known.rhythms
-        beats, symbols = distinct(known.beats, known.symbols)
+        fs, beats, symbols, rhythms = known.fs, known.beats, known.symbols, known.rhythms
         end = int(np.rint(known.beats[-1] / fs * ANALYSIS_FS)) + 1  # a header may outlast its beats
     else:
         recording = recording_of(record) if record.dataset == SYNTHETIC else read_recording(path)
@@ -327,12 +326,6 @@ def load(data: Path, record: Record) -> Case:
         end=end,
         doubted_s=tuple(doubted_beats(path).tolist()) if record.dataset == VITALDB else (),
     )
-
-
-def distinct(beats: Indices, symbols: tuple[str, ...]) -> tuple[Indices, tuple[str, ...]]:
-    """Each beat once, as it was first named: VitalDB's tables name some twice."""
-    kept, first = np.unique(beats, return_index=True)
-    return kept, tuple(symbols[i] for i in first) if symbols else ()
 
 
 def _at_500(samples: Indices, fs: float) -> Indices:

@@ -23,6 +23,7 @@ CAUSES = (
     "frequent PACs",
     "bigeminy, trigeminy",
     "sick sinus",
+    "pacing",
     "flutter",
     "noise",
 )
@@ -50,6 +51,8 @@ def script_of(cause: str, rng: np.random.Generator) -> str:
             parts += [f"pause(s={pause}, rate={max(slow, 40)}) {pause + between(3, 6)}s"]
             parts += [f"sinus(rate={slow}) {between(4, 7)}s", f"sinus(rate={between(60, 100)}) {between(4, 7)}s"]
         return ", ".join(parts)
+    if cause == "pacing":
+        return f"paced(rate={between(55, 100)}, atria={rng.choice(['sinus', 'paced'])})+noise(30) {LENGTH_S}s"
     if cause == "flutter":
         block = str(rng.choice(["2", "3", "4", "var"]))
         rate = rng.uniform(240, 330) / (2.9 if block == "var" else int(block))

@@ -53,7 +53,7 @@ def augmented(recording: Recording, noise: Floats, rng: np.random.Generator, *, 
     """
     fs = recording.fs
     start = int(rng.uniform(0, _LATE_S) * fs) if recording.seconds >= long_s else 0
-    cut = sliced(recording, start, recording.microvolts.shape[1])
+    cut = recording.sliced(start)
     x = cut.microvolts.copy()
     levels = swing(x, fs)
     gain = np.exp(rng.uniform(*np.log(_GAIN))) * rng.uniform(1 - _LEAD_GAIN, 1 + _LEAD_GAIN, len(x))
@@ -80,25 +80,6 @@ def beats_seen(beats: npt.NDArray[np.int64], fs: int, rng: np.random.Generator) 
     where = np.flatnonzero(rng.random(len(kept) - 1) < false) if len(kept) > 1 else np.empty(0, np.int64)
     extra = kept[where] + ((kept[where + 1] - kept[where]) * rng.uniform(0.4, 0.8, len(where))).astype(np.int64)
     return np.unique(np.concatenate([jittered, extra]))
-
-
-def sliced(recording: Recording, first: int, end: int) -> Recording:
-    """Samples ``[first, end)`` of a recording, with their annotations."""
-    if (first, end) == (0, recording.microvolts.shape[1]):
-        return recording
-    beats = recording.beats
-    kept = np.ones(0, np.bool_) if beats is None else (beats >= first) & (beats < end)
-    return replace(
-        recording,
-        microvolts=recording.microvolts[:, first:end],
-        beats=None if beats is None else beats[kept] - first,
-        beat_symbols=tuple(s for s, keep in zip(recording.beat_symbols, kept, strict=False) if keep),
-        rhythms=tuple(
-            replace(r, onset=max(r.onset - first, 0), offset=min(r.offset, end) - first)
-            for r in recording.rhythms
-            if r.offset > first and r.onset < end
-        ),
-    )
 
 
 def add_noise(

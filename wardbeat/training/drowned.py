@@ -17,7 +17,7 @@ from scipy.signal import butter, lfilter, sosfilt
 from ecg.leads import LEADS, N_LEADS
 from ecg.recording import Recording
 from ecg.synthetic.noise import ELECTRODES
-from wardbeat.training.augment import narrowed, rng_of, sliced
+from wardbeat.training.augment import narrowed, rng_of
 from wardbeat.training.labels import AF_WORDS
 from wardbeat.training.noise import Floats, of_level, slow
 from wardbeat.training.records import LIMB, TELEMETRY, Record, records_of
@@ -88,7 +88,7 @@ def pieces(recording: Recording, dataset: str, rng: np.random.Generator) -> Iter
         return
     for _ in range(PIECES.get(dataset, 1)):
         first = int(rng.uniform(0, recording.seconds - PIECE_S) * recording.fs)
-        yield first / recording.fs, sliced(recording, first, first + round(PIECE_S * recording.fs))
+        yield first / recording.fs, recording.sliced(first, first + round(PIECE_S * recording.fs))
 
 
 def lead_sets(leads: tuple[str, ...], rng: np.random.Generator) -> list[tuple[str, ...]]:
