@@ -17,7 +17,7 @@ from models.classes import OUTPUTS, RHYTHMS
 from models.stored import StoredArrays
 
 FARTHEST = 16.0  # logit: 1e-7, where the float32 probabilities that come in end
-RIDGE = 1.0  # pull towards a = 1, c = 0, in samples: felt below a few dozen, not among thousands
+RIDGE = 100.0  # patients that the network's own a = 1, c = 0 are worth: see decision 5
 LEAST_SLOPE = 0.05  # a network that is wrong more often than right must not turn the order around
 LEAST_SUBJECTS = 5  # with, and without: of fewer one would learn the patient
 STEPS = 100  # of Newton; a fit takes about ten
@@ -103,7 +103,7 @@ def equal_weights(groups: Subjects) -> Floats:
     return weights
 
 
-def fit_platt(z: Floats, target: Floats, weights: Floats | None = None) -> tuple[float, float]:
+def fit_platt(z: Floats, target: Floats, weights: Floats | None = None, ridge: float = 1.0) -> tuple[float, float]:
     """a and c that minimise the log loss of σ(a · z + c), with a ridge towards a = 1, c = 0 and a ≥ 0.05.
 
     Newton's method with step halving; the loss is convex, so that where its minimum lies below the least slope, the
@@ -113,6 +113,7 @@ def fit_platt(z: Floats, target: Floats, weights: Floats | None = None) -> tuple
         z: (n,) logits.
         target: (n,) 0 … 1.
         weights: (n,), any scale; equal by default.
+        ridge: samples that a = 1, c = 0 are worth.
 
     Raises:
         ValueError: something is not finite, lengths differ, or a weight is below 0.
@@ -126,22 +127,30 @@ def fit_platt(z: Floats, target: Floats, weights: Floats | None = None) -> tuple
     if not (target.min() >= 0 and target.max() <= 1):
         raise ValueError(f"target: expected 0 to 1, got {target.min()} to {target.max()}")
     w = w * (len(w) / w.sum())
-    a, c = _newton(z, target, w, np.array([1.0, 0.0]), np.array([True, True]))
+    a, c = _newton(z, target, w, np.array([1.0, 0.0]), np.array([True, True]), ridge)
     if a < LEAST_SLOPE:
-        a, c = _newton(z, target, w, np.array([LEAST_SLOPE, 0.0]), np.array([False, True]))
+        a, c = _newton(z, target, w, np.array([LEAST_SLOPE, 0.0]), np.array([False, True]), ridge)
     return a, c
 
 
 def fit_pairs(
-    z: Floats, target: Floats, subject: Subjects | npt.NDArray[np.intp], weights: Floats | None = None
+    z: Floats,
+    target: Floats,
+    subject: Subjects | npt.NDArray[np.intp],
+    weights: Floats | None = None,
+    ridge: float = RIDGE,
 ) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
     """Slopes and offsets of k outputs, each on its own; an output seen in too few subjects keeps a = 1, c = 0.
+
+    All samples of a subject together are worth one: where few patients part perfectly, any threshold between them
+    fits, and the pull towards the network's own has to be felt.
 
     Args:
         z: (n, k) logits.
         target: (n, k) 0 … 1, NaN where unknown.
         subject: (n,) whose sample it is.
         weights: (n,), equal by default.
+        ridge: subjects that a = 1, c = 0 are worth.
 
     Returns:
         (k,) slopes, (k,) offsets, (k,) bool: which were fitted; the others had fewer than 5 subjects with or without.
@@ -160,7 +169,8 @@ def fit_pairs(
         if min(len(np.unique(who[yes])), len(np.unique(who[known & ~yes]))) < LEAST_SUBJECTS:
             continue
         some = None if weights is None else weights[known]
-        slopes[k], offsets[k] = fit_platt(z[known, k], target[known, k], some)
+        of_each = np.count_nonzero(known) / len(np.unique(who[known]))
+        slopes[k], offsets[k] = fit_platt(z[known, k], target[known, k], some, ridge * of_each)
         fitted[k] = True
     return slopes, offsets, fitted
 
@@ -209,19 +219,21 @@ def fit_calibration(
     return Fit(Calibration(slope, offset, second_slope, second_offset), of_windows, of_seconds)
 
 
-def _newton(z: Floats, target: Floats, w: Floats, start: Floats, free: npt.NDArray[np.bool_]) -> tuple[float, float]:
+def _newton(
+    z: Floats, target: Floats, w: Floats, start: Floats, free: npt.NDArray[np.bool_], ridge: float
+) -> tuple[float, float]:
     x = np.stack([z, np.ones_like(z)], 1)
     rest = np.array([1.0, 0.0])
 
     def loss(theta: Floats) -> float:
         v = x @ theta
-        return float(w @ (np.logaddexp(0.0, v) - target * v) + 0.5 * RIDGE * ((theta - rest) ** 2).sum())
+        return float(w @ (np.logaddexp(0.0, v) - target * v) + 0.5 * ridge * ((theta - rest) ** 2).sum())
 
     theta, now = start, loss(start)
     for _ in range(STEPS):
         p = sigmoid(x @ theta)
-        gradient = x.T @ (w * (p - target)) + RIDGE * (theta - rest)
-        hessian = (x * (w * p * (1 - p))[:, None]).T @ x + RIDGE * np.eye(2)
+        gradient = x.T @ (w * (p - target)) + ridge * (theta - rest)
+        hessian = (x * (w * p * (1 - p))[:, None]).T @ x + ridge * np.eye(2)
         step = np.zeros(2)
         step[free] = np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
         size, ahead = 1.0, loss(theta - step)
