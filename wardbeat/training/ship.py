@@ -1,6 +1,6 @@
 """From a finished run to the file that wards load; calibration and prediction sets come from patients held out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -76,11 +76,11 @@ def ship(run: Path, path: Path) -> Shipped:
     config = load_config(run / CONFIG)
     datasets = load_cache(config)
     network = load_network(run)
-    one = held(network, datasets, config, (Split.CALIBRATION,))
-    other = held(network, datasets, config, (Split.VALIDATION,))
+    one = held(network, datasets, config, Split.CALIBRATION)
+    other = held(network, datasets, config, Split.VALIDATION)
     trial, thresholds = fitted(one)
     q, known = rhythms(trial, other), other.target[:, : len(RHYTHMS)]
-    calibration, conformal = fitted(held(network, datasets, config, (Split.CALIBRATION, Split.VALIDATION)))
+    calibration, conformal = fitted(joined((one, other)))
     model = save_model(
         path,
         {name: tensor.numpy() for name, tensor in network.state_dict().items()},
@@ -136,12 +136,12 @@ def where_both(target: Floats, dataset: npt.NDArray[np.str_]) -> Floats:
     return out
 
 
-def held(network: Network, datasets: list[CachedDataset], config: TrainingConfig, of: tuple[Split, ...]) -> Held:
-    """All lead sets, as recorded, of the patients of some splits."""
+def held(network: Network, datasets: list[CachedDataset], config: TrainingConfig, of: Split) -> Held:
+    """All lead sets, as recorded, of the patients of a split."""
     split_of = splits(datasets, config)
     parts = []
     for dataset in datasets:
-        rows = np.flatnonzero(np.isin(split_of[dataset.name], of) & ~dataset.augmented & dataset.labelled())
+        rows = np.flatnonzero((split_of[dataset.name] == of) & ~dataset.augmented & dataset.labelled())
         rows = rows[:: len(rows) // MOST_WINDOWS + 1]
         if len(rows):
             targets = dataset.targets(rows)
@@ -155,7 +155,12 @@ def held(network: Network, datasets: list[CachedDataset], config: TrainingConfig
                 )
             )
     if not parts:
-        raise ValueError(f"{config.cache}: no labelled window of the splits {', '.join(of)}")
+        raise ValueError(f"{config.cache}: no labelled window of the split {of}")
+    return joined(parts)
+
+
+def joined(parts: Sequence[Held]) -> Held:
+    """Several as one."""
     return Held(
         Predictions(*(np.concatenate(each) for each in zip(*(part.predictions for part in parts), strict=True))),
         *(np.concatenate([getattr(part, name) for part in parts]) for name in _REST),
