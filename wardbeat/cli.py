@@ -193,6 +193,7 @@ def train(
     prepare: Annotated[bool, typer.Option("--prepare", help="only fill the cache of windows")] = False,
     data: Annotated[Path, typer.Option(help="folder of index.csv and the recordings")] = Path(".data"),
     jobs: Annotated[int, typer.Option(min=1, max=64, help="records at once, while preparing")] = 2,
+    weights: Annotated[Path | None, typer.Option(help="then write the model file that a ward loads")] = None,
 ) -> None:
     """Train the network, or prepare for it (needs the extra `train`)."""
     from wardbeat import train as training
@@ -202,7 +203,7 @@ def train(
             if not training.prepare(config, data, jobs, console):
                 raise typer.Exit(1)
         elif config is not None:
-            training.run(config, console)
+            training.run(config, weights, console)
         else:
             raise typer.BadParameter("expected a config, or --prepare")
 

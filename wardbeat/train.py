@@ -31,13 +31,29 @@ def prepare(config: Path | None, data: Path, jobs: int, console: Console) -> boo
     return not any(each.failures for each in built)
 
 
-def run(config: Path, console: Console) -> None:
-    """Train as ``config`` says, or go on where the run stood.
+def run(config: Path, weights: Path | None, console: Console) -> None:
+    """Train as ``config`` says, or go on where the run stood; first its teacher, where there is none yet.
+
+    Args:
+        config: JSON of ``TrainingConfig``.
+        weights: the model file to write, calibrated; None = none.
+        console: is told how far it is.
 
     Raises:
         ValueError: the config is wrong, the cache lacks what it names, or the run is of another config.
     """
+    from wardbeat.training import boosted
+    from wardbeat.training.ship import ship
     from wardbeat.training.trainer import train
 
-    folder = train(configs.load(config), report=lambda line: console.print(line, highlight=False))
-    console.print(f"trained: {folder}", highlight=False)
+    def report(line: str) -> None:
+        console.print(line, highlight=False)
+
+    settings = configs.load(config)
+    if settings.loss.distillation > 0:
+        boosted.ensure_teacher(settings, report)
+    folder = train(settings, report=report)
+    report(f"trained: {folder}")
+    if weights is not None:
+        weights.parent.mkdir(parents=True, exist_ok=True)
+        report(f"{weights}: {ship(folder, weights).model.name}")

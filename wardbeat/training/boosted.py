@@ -3,7 +3,7 @@
 They see what the network sees of rhythm, never the signal, and the same training subjects, drawn as often.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,12 +13,12 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from models.classes import AF
 from wardbeat.training.config import TrainingConfig
-from wardbeat.training.sampler import CachedDataset, Floats, Rows, Split, probabilities, splits
+from wardbeat.training.sampler import CachedDataset, Floats, Rows, Split, load_cache, probabilities, splits
 
 RIVALS = ("rr", "features", "context")
 """``rr``: RR features of 10, 30 and 60 s. ``features``: and QRS shapes and atrial features of the window.
 ``context``: and the mean and the newest of the past windows."""
-FOLDS = 4  # of subjects, for out-of-fold probabilities
+FOLDS = 3  # of subjects, for out-of-fold probabilities
 _ABOUT = "teacher.json"
 
 
@@ -102,9 +102,9 @@ def train_teacher(
     datasets: Sequence[CachedDataset],
     config: TrainingConfig,
     folder: Path,
-    rival: str = "context",
+    rival: str = "features",
     *,
-    iterations: int = 300,
+    iterations: int = 150,
 ) -> None:
     """Write, for each dataset, (n,) float32 probabilities of AF of trees that saw nothing of the subject.
 
@@ -128,6 +128,14 @@ def train_teacher(
     (folder / _ABOUT).write_bytes(msgspec.json.encode(_about(config)))
 
 
+def ensure_teacher(config: TrainingConfig, report: Callable[[str], None]) -> None:
+    """Train the config's teacher where its folder holds none yet."""
+    folder = Path(config.teacher or "")
+    if not (folder / _ABOUT).is_file():
+        report(f"no teacher in {folder} yet: it is trained first")
+        train_teacher(load_cache(config), config, folder)
+
+
 def load_teacher(config: TrainingConfig, datasets: Sequence[CachedDataset]) -> dict[str, Floats]:
     """What ``train_teacher`` wrote; ValueError where it belongs to other splits or another cache."""
     folder = Path(config.teacher or "")
@@ -149,4 +157,4 @@ def _about(config: TrainingConfig) -> dict[str, object]:
     return {"seed": config.seed, "left_out": sorted(config.left_out_datasets)}
 
 
-__all__ = ["RIVALS", "Trees", "features", "load_teacher", "train_teacher", "train_trees"]
+__all__ = ["RIVALS", "Trees", "ensure_teacher", "features", "load_teacher", "train_teacher", "train_trees"]
