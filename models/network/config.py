@@ -5,6 +5,7 @@ from typing import Any
 
 from models.inputs import TOKENS
 
+LOOKS = 2  # of a token at the leads: means, for twelve leads say no more than one only because they are twelve
 CHOICES = {"fusion": ("cross", "none"), "pooling": ("power", "mean", "max"), "time": ("bimamba", "mamba", "tcn")}
 
 

@@ -18,7 +18,7 @@ from models.classes import OUTPUTS, RHYTHMS
 from models.inputs import N_RR, N_RR_SPAN, SECONDS, TOKENS, TOKENS_PER_S, Floats
 from models.network import kernels
 from models.network.batch import Batch
-from models.network.config import NetworkConfig
+from models.network.config import LOOKS, NetworkConfig
 
 Weights = Mapping[str, npt.NDArray[np.generic]]
 
@@ -127,8 +127,10 @@ class _Tokenizer:
         self.first = (conv1 / np.float32(SIGNAL_UNIT), conv1_bias, np.ascontiguousarray(depthwise), depthwise_bias)
         self.pointwise, self.pointwise_bias = taps("pointwise", k.NARROW, k.NARROW, 1)
         self.conv2, self.conv2_bias = taps("conv2", k.DEFAULT.wide, k.NARROW, k.TAPS3)
-        self.score = take(f"{name}.score.weight", 1, k.DEFAULT.wide)[0]
-        self.score_bias = take(f"{name}.score.bias", 1)[0]
+        self.score, self.score_bias = (
+            take(f"{name}.score.weight", LOOKS, k.DEFAULT.wide),
+            take(f"{name}.score.bias", LOOKS),
+        )
         self.out, self.out_bias = take.linear(f"{name}.out")
         self.none = take(f"{name}.none")
 
@@ -141,7 +143,7 @@ class _Tokenizer:
         y = np.empty((kernels.HALF, kernels.NARROW), np.float32)
         mixed = np.empty_like(y)
         column = np.empty((TOKENS, kernels.COLUMN), np.float32)
-        wide = np.empty((N_LEADS, TOKENS, len(self.score)), np.float32)
+        wide = np.empty((N_LEADS, TOKENS, kernels.DEFAULT.wide), np.float32)
         for window in range(b):
             rows = np.flatnonzero(leads[window])
             for i, lead in enumerate(rows):  # one at a time: its arrays stay in the second cache
@@ -199,7 +201,7 @@ class _Features:
         self.joint = _Mlp(take, f"{name}.joint")
         self.rr, self.span = _Mlp(take, f"{name}.rr_token"), take(f"{name}.span")
         self.shape, self.atrial = _Mlp(take, f"{name}.shape_token"), _Mlp(take, f"{name}.atrial_token")
-        self.ppv = _Mlp(take, f"{name}.ppv_token")
+        self.ppv, self.lead = _Mlp(take, f"{name}.ppv_token"), take(f"{name}.lead", N_LEADS, kernels.DEFAULT.d)
         self.context = _Mlp(take, f"{name}.context_token")
 
     def __call__(self, batch: Batch) -> tuple[Floats, npt.NDArray[np.bool_]]:
@@ -215,7 +217,7 @@ class _Features:
             self.rr(np.concatenate(spans, -1)) + self.span,
             self.shape(np.concatenate(shape, -1)[:, None]),
             self.atrial(np.concatenate(atrial, -1)[:, None]),
-            self.ppv(2 * (batch.ppv - np.float32(0.5))),
+            self.ppv(2 * (batch.ppv - np.float32(0.5))) + self.lead,
             self.context(np.concatenate([*context, minutes], -1)),
         )
         some = (

@@ -128,39 +128,39 @@ def columns(x, y, bias, out):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def pool_leads(x, rows, bias, score, score_bias, out, share):  # type: ignore[no-untyped-def]
-    """Leads of one window to one vector each token: their weighted sum, then their maximum.
+    """Leads of one window to one vector each token: their weighted means, one a look.
 
     Args:
         x: (12, t, wide), the first n without activation and bias (wide,), changed; rows: (n,) int64 which leads.
-        score: (wide,), score_bias: float32, of the attention over leads.
-        out: (t, 2 wide), filled; share: (t, 12), filled at the leads.
+        score: (looks, wide), score_bias: (looks,) of the attention over leads.
+        out: (t, looks · wide) zeros, filled; share: (t, 12) zeros, filled at the leads: the mean of the looks.
     """
     _, tokens, wide = x.shape
-    n = len(rows)
+    n, looks = len(rows), len(score)
     scores = np.empty(n, np.float32)
     for t in range(tokens):
-        highest = np.float32(-np.inf)
         for i in range(n):
             row = x[i, t]
-            total = score_bias
             for c in range(wide):
                 row[c] = _silu(row[c] + bias[c])
-                total += row[c] * score[c]
-            scores[i] = total
-            highest = max(highest, total)
-        whole = ZERO
-        for i in range(n):
-            scores[i] = np.exp(scores[i] - highest)
-            whole += scores[i]
-        mean, most = out[t, :wide], out[t, wide:]
-        mean[:] = ZERO
-        most[:] = np.float32(-np.inf)
-        for i in range(n):
-            row, by = x[i, t], scores[i] / whole
-            share[t, rows[i]] = by
-            for c in range(wide):
-                mean[c] += by * row[c]
-                most[c] = row[c] if row[c] > most[c] else most[c]
+        for look in range(looks):
+            highest = np.float32(-np.inf)
+            for i in range(n):
+                row, total = x[i, t], score_bias[look]
+                for c in range(wide):
+                    total += row[c] * score[look, c]
+                scores[i] = total
+                highest = max(highest, total)
+            whole = ZERO
+            for i in range(n):
+                scores[i] = np.exp(scores[i] - highest)
+                whole += scores[i]
+            mean = out[t, look * wide : (look + 1) * wide]
+            for i in range(n):
+                row, by = x[i, t], scores[i] / whole
+                share[t, rows[i]] += by / np.float32(looks)
+                for c in range(wide):
+                    mean[c] += by * row[c]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")

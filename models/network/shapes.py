@@ -1,8 +1,9 @@
 """Names and shapes of the network's tensors, so that a file of weights can be judged without torch."""
 
+from ecg.leads import N_LEADS
 from models.classes import OUTPUTS
 from models.inputs import N_ATRIAL, N_CONTEXT, N_PULSE, N_RR, N_RR_SPAN, N_SHAPE, PPV_PER_LEAD
-from models.network.config import NetworkConfig
+from models.network.config import LOOKS, NetworkConfig
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -42,8 +43,8 @@ def _tokenizer(config: NetworkConfig) -> Shapes:
         **_conv("tokenizer.depthwise", 1, narrow, 7),
         **_conv("tokenizer.pointwise", narrow, narrow, 1),
         **_conv("tokenizer.conv2", narrow, wide, 11),
-        **_linear("tokenizer.score", wide, 1),
-        **_linear("tokenizer.out", 2 * wide, config.d),
+        **_linear("tokenizer.score", wide, LOOKS),
+        **_linear("tokenizer.out", LOOKS * wide, config.d),
         "tokenizer.none": (config.d,),
     }
 
@@ -64,6 +65,7 @@ def _features(config: NetworkConfig) -> Shapes:
         shapes["features.nothing"] = (d,)
     if config.use_minirocket:
         shapes |= _mlp("features.ppv_token", PPV_PER_LEAD, d, d)
+        shapes["features.lead"] = (N_LEADS, d)
     if config.use_context:
         shapes |= _standard("features.context", N_CONTEXT)
         shapes |= _mlp("features.context_token", 2 * N_CONTEXT + 1, d, d)

@@ -30,10 +30,11 @@ from models.inputs import (
     N_SHAPE,
     PPV_PER_LEAD,
     SECONDS,
+    TOKENS,
     TOKENS_PER_S,
 )
 from models.network.batch import Batch
-from models.network.config import NetworkConfig
+from models.network.config import LOOKS, NetworkConfig
 from models.network.mamba import FusedMamba2, Mamba2, RMSNorm, kernel_mamba2
 
 SIGNAL_UNIT = 100  # of the input, which counts hundredths of the lead's slow amplitude
@@ -111,35 +112,41 @@ class Standard(nn.Module):
 
 
 class Tokenizer(nn.Module):
-    """One lead's 10 s at 100 Hz to 100 tokens; then all leads of a window to one token each 0.1 s."""
+    """One lead's 10 s at 100 Hz to 100 tokens; then all leads of a window to one token each 0.1 s.
 
-    def __init__(self, config: NetworkConfig) -> None:
+    Without normalised convolutions the signal is learnt so late that the features have explained everything by then.
+    """
+
+    def __init__(self, config: NetworkConfig, normed: bool) -> None:
         super().__init__()
         narrow, wide = config.narrow, config.wide
+        norm = nn.BatchNorm1d if normed else nn.Identity
         self.conv1 = nn.Conv1d(1, narrow, 9, stride=2, padding=4)
         self.depthwise = nn.Conv1d(narrow, narrow, 7, padding=3, groups=narrow)
         self.pointwise = nn.Conv1d(narrow, narrow, 1)
         self.conv2 = nn.Conv1d(narrow, wide, 11, stride=5, padding=5)
-        self.score = nn.Linear(wide, 1)
-        self.out = nn.Linear(2 * wide, config.d)
+        self.norm1, self.norm_pointwise, self.norm2 = norm(narrow), norm(narrow), norm(wide)
+        self.score = nn.Linear(wide, LOOKS)
+        self.out = nn.Linear(LOOKS * wide, config.d)
         self.none = nn.Parameter(torch.zeros(config.d))  # the token where no lead is known
 
     def forward(self, signal: Tensor, window: Tensor, lead: Tensor, leads: Tensor) -> tuple[Tensor, Tensor]:
         """Signal (n, 1000), window and lead (n,), leads (b, 12) -> tokens (b, t, d), lead attention (b, t, 12)."""
+        if not len(signal):  # nothing to take the statistics of
+            return self.none.expand(len(leads), TOKENS, -1), signal.new_zeros(len(leads), TOKENS, N_LEADS)
         x = (signal / SIGNAL_UNIT).unsqueeze(1)  # (n, 1, 1000)
-        x = F.silu(self.conv1(x))  # (n, narrow, 500)
-        x = x + F.silu(self.pointwise(self.depthwise(x)))  # (n, narrow, 500)
-        x = F.silu(self.conv2(x)).transpose(1, 2).contiguous()  # (n, t, wide)
+        x = F.silu(self.norm1(self.conv1(x)))  # (n, narrow, 500)
+        x = x + F.silu(self.norm_pointwise(self.pointwise(self.depthwise(x))))  # (n, narrow, 500)
+        x = F.silu(self.norm2(self.conv2(x))).transpose(1, 2).contiguous()  # (n, t, wide)
         b, t = len(leads), x.shape[1]
-        score = x.new_full((b, N_LEADS, t), -torch.inf)
-        score = score.index_put((window, lead), self.score(x).squeeze(-1))  # (b, 12, t)
+        score = x.new_full((b, N_LEADS, t, LOOKS), -torch.inf)
+        score = score.index_put((window, lead), self.score(x))  # (b, 12, t, looks)
         some = leads.any(1)[:, None, None]  # (b, 1, 1)
-        share = torch.where(some, score, 0.0).softmax(1) * leads[:, :, None]  # (b, 12, t)
-        mean = x.new_zeros(b, t, x.shape[2]).index_add(0, window, x * share[window, lead].unsqueeze(-1))  # (b, t, wide)
-        index = window[:, None, None].expand_as(x)
-        most = x.new_zeros(b, t, x.shape[2]).scatter_reduce(0, index, x, "amax", include_self=False)  # (b, t, wide)
-        tokens = self.out(torch.cat([mean, most], -1))  # (b, t, d)
-        return torch.where(some, tokens, self.none), share.transpose(1, 2)
+        share = torch.where(some[..., None], score, 0.0).softmax(1) * leads[:, :, None, None]  # (b, 12, t, looks)
+        seen = x.unsqueeze(2) * share[window, lead].unsqueeze(-1)  # (n, t, looks, wide)
+        mean = x.new_zeros(b, t, LOOKS, x.shape[2]).index_add(0, window, seen)  # (b, t, looks, wide)
+        tokens = self.out(mean.flatten(2))  # (b, t, d)
+        return torch.where(some, tokens, self.none), share.mean(3).transpose(1, 2)
 
 
 class MambaBlock(nn.Module):
@@ -202,6 +209,7 @@ class Features(nn.Module):
             self.nothing = nn.Parameter(0.02 * torch.randn(d))  # attention needs one token at least
         if config.use_minirocket:
             self.ppv_token = mlp(PPV_PER_LEAD, d, d)
+            self.lead = nn.Parameter(0.02 * torch.randn(N_LEADS, d))  # an RSR' means something else in V1 than in I
         if config.use_context:
             self.context = Standard(N_CONTEXT)
             self.context_token = mlp(2 * N_CONTEXT + 1, d, d)
@@ -222,7 +230,7 @@ class Features(nn.Module):
         else:
             tokens, some = [self.nothing.expand(b, 1, -1)], [one]
         if self.config.use_minirocket:
-            ppv = self.ppv_token(2 * (batch["ppv"] - 0.5))  # (n, d)
+            ppv = self.ppv_token(2 * (batch["ppv"] - 0.5)) + self.lead[batch["lead"]]  # (n, d)
             tokens.append(ppv.new_zeros(b, N_LEADS, ppv.shape[1]).index_put((batch["window"], batch["lead"]), ppv))
             some.append(leads)
         if self.config.use_context:
@@ -271,13 +279,20 @@ class Fusion(nn.Module):
 class Network(nn.Module):
     """From the tensors of a batch to probabilities by second and by window."""
 
-    def __init__(self, config: NetworkConfig, kernels: str = "torch") -> None:
-        """``kernels``, all on the same state dict: "torch"; "fused" trains faster on a CPU; "mamba_ssm" is for CUDA."""
+    def __init__(self, config: NetworkConfig, kernels: str = "torch", normed: bool = False) -> None:
+        """A network with random weights.
+
+        Args:
+            config: its shape.
+            kernels: all on the same state dict: "torch"; "fused" trains faster on a CPU; "mamba_ssm" is for CUDA.
+            normed: batch normalisation in the tokenizer, for training; :meth:`folded` takes it out.
+        """
         super().__init__()
         self.config = config
+        self.kernels = kernels
         d = config.d
         if config.use_signal:
-            self.tokenizer = Tokenizer(config)
+            self.tokenizer = Tokenizer(config, normed)
         else:
             self.none = nn.Parameter(torch.zeros(d))
         if config.use_rhythm:
@@ -322,6 +337,24 @@ class Network(nn.Module):
         rhythms, findings = logits[..., : len(RHYTHMS)], logits[..., len(RHYTHMS) :]
         log = torch.cat([rhythms.log_softmax(-1), F.logsigmoid(findings)], -1)  # (b, 10, k)
         return Output(log.exp(), self.pool(log), attention, lead_attention, logits, last, joint)
+
+    def folded(self) -> "Network":
+        """The same network as it is evaluated, its batch normalisation multiplied into the convolutions before it."""
+        state = self.state_dict()
+        for name, module in self.named_modules():
+            if not isinstance(module, nn.BatchNorm1d):
+                continue
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            conv = name.replace("norm_", "").replace("norm", "conv")
+            by = module.weight / torch.sqrt(module.running_var + module.eps)
+            state[f"{conv}.weight"] = state[f"{conv}.weight"] * by[:, None, None]
+            state[f"{conv}.bias"] = (state[f"{conv}.bias"] - module.running_mean) * by + module.bias
+            for each in module.state_dict():
+                del state[f"{name}.{each}"]
+        network = Network(self.config, self.kernels).to(next(self.parameters()).device)
+        network.load_state_dict(state)
+        return network.eval()
 
     def pool(self, log: Tensor) -> Tensor:
         """Log p = log((mean over seconds of p_t^q)^(1/q)): (b, 10, k) -> (b, k)."""

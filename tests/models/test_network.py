@@ -216,6 +216,29 @@ def test_only_the_causal_one_is_blind_to_what_follows(time: str, sees_the_future
     assert bool((after[:, -1] != before[:, -1]).any())
 
 
+def test_the_tokenizer_is_the_same_without_its_batch_normalisation() -> None:
+    """What is shipped has none: each must be in the weights of the right convolution."""
+    torch.manual_seed(6)
+    trained = Network(CONFIG, normed=True)
+    with torch.no_grad():
+        for module in trained.modules():
+            if isinstance(module, torch.nn.BatchNorm1d):
+                for value, low in ((module.running_mean, -1), (module.running_var, 0.1), (module.weight, 0.5)):
+                    assert value is not None
+                    value.uniform_(low, 3)
+                module.bias.uniform_(-1, 1)
+    folded, batch = trained.folded(), random_batch(4)
+    assert folded.state_dict().keys() == Network(CONFIG).state_dict().keys()
+    torch.testing.assert_close(said(folded, batch).logits, said(trained.eval(), batch).logits, rtol=1e-4, atol=1e-4)
+
+
+def test_a_batch_without_any_lead_leaves_the_statistics_alone() -> None:
+    """Streams are dropped at random: a batch of RR alone must not make the batch normalisation NaN."""
+    network = Network(CONFIG, normed=True).train()
+    network(tensors(random_batch(3, leads=0.0)))
+    assert all(torch.isfinite(value).all() for value in network.state_dict().values())
+
+
 def test_scales_are_robust_and_of_the_data() -> None:
     """Median and IQR / 1.35 without NaN; the σ where most values are equal; nothing is divided by zero."""
     network = Network(CONFIG)

@@ -182,7 +182,7 @@ def test_a_dropped_stream_is_gone_and_the_others_stay(cache: Path, stream: str) 
     many = batch.leads.sum(1) > 1
     changed = {
         "signal": {"signal", "leads", "ppv", "shape", "atrial", "pulse", "context"},
-        "rhythm": {"rr", "shape", "atrial", "pulse"},
+        "rhythm": {"rr", "shape", "atrial", "pulse", "context", "context_age_s"},
         "atrial": {"atrial"},
         "minirocket": {"ppv"},
         "context": {"context", "context_age_s"},

@@ -24,7 +24,8 @@ class DropoutConfig:
 
     Attributes:
         signal: everything but the RR intervals: signal, MiniRocket, QRS shapes, atrial features; of past windows too.
-        rhythm: RR, QRS shape and atrial features and the pulse.
+        rhythm: RR, QRS shape and atrial features, the pulse and all past windows: often, or the features explain the
+            labels so soon that the signal is never learnt.
         atrial: the atrial features alone, which need a good P wave.
         minirocket: the morphology tokens.
         context: all past windows.
@@ -32,7 +33,7 @@ class DropoutConfig:
     """
 
     signal: float = 0.15
-    rhythm: float = 0.1
+    rhythm: float = 0.35
     atrial: float = 0.1
     minirocket: float = 0.15
     context: float = 0.25

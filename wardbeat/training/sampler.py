@@ -291,7 +291,7 @@ def drop_streams(
     arrays["shape"][no_signal | no_rhythm] = np.nan
     arrays["atrial"][no_atrial] = np.nan
     arrays["context"][no_signal, :, N_RR_SPAN:] = np.nan
-    gone = u[4] < dropout.context
+    gone = (u[4] < dropout.context) | no_rhythm
     arrays["context"][gone] = np.nan
     arrays["context_age_s"][gone] = np.nan
     for i in np.flatnonzero(few):

@@ -65,7 +65,13 @@ class _State:
         self.step, self.minutes, self.done = saved["step"], saved["minutes"], saved["done"]
 
 
-def train(config: TrainingConfig, *, report: Callable[[str], None] = print, until: int | None = None) -> Path:
+def train(
+    config: TrainingConfig,
+    *,
+    report: Callable[[str], None] = print,
+    until: int | None = None,
+    kind: type[Network] = Network,
+) -> Path:
     """Train, or go on with the run in ``config.run``; returns that folder, with the averaged weights in it.
 
     On one machine and number of threads the same config gives the same weights, interrupted or not (on the CPU;
@@ -74,6 +80,7 @@ def train(config: TrainingConfig, *, report: Callable[[str], None] = print, unti
     Args:
         report: takes the lines of progress.
         until: stop after this step with a checkpoint alone, as an interruption would.
+        kind: the network's class: a rival in a benchmark has its own.
 
     Raises:
         ValueError: a folder with a run of another config, a cache that lacks what the config names, or a loss that
@@ -86,7 +93,7 @@ def train(config: TrainingConfig, *, report: Callable[[str], None] = print, unti
     datasets = load_cache(config)
     teacher = boosted.load_teacher(config, datasets) if config.loss.distillation > 0 else {}
     sampler = Sampler(datasets, config, teacher)
-    state = _begin(config, sampler)
+    state = _begin(config, sampler, kind)
     if (run / CHECKPOINT).exists():
         state.load(run / CHECKPOINT, config.device)
         report(f"goes on at step {state.step}")
@@ -112,7 +119,7 @@ def train(config: TrainingConfig, *, report: Callable[[str], None] = print, unti
             _check(state, looks, run, config, report)
             state.minutes = (time.monotonic() - began) / 60
             if state.done:
-                save_file(_arrays(state.average), run / WEIGHTS)
+                save_file(_arrays(state.average.folded()), run / WEIGHTS)
             state.save(run / CHECKPOINT)
             seen_at = time.monotonic()
     return run
@@ -173,9 +180,9 @@ def _claim(run: Path, config: TrainingConfig) -> None:
         raise ValueError(f"{run} holds a run that differs in {', '.join(other)}")
 
 
-def _begin(config: TrainingConfig, sampler: Sampler) -> _State:
+def _begin(config: TrainingConfig, sampler: Sampler, kind: type[Network]) -> _State:
     torch.manual_seed(config.seed)
-    network = Network(config.network, config.kernels)
+    network = kind(config.network, config.kernels, normed=True)
     network.set_scales(sampler.plain(config.steps, SCALE_WINDOWS)[0])  # a step that is never trained on
     network.to(config.device).train()
     average = copy.deepcopy(network).eval().requires_grad_(False)
@@ -200,7 +207,7 @@ def _step(state: _State, sampler: Sampler, config: TrainingConfig) -> Losses:
     state.optimizer.step()
     decay = min(config.ema, (1 + state.step) / (10 + state.step))  # a young average forgets its random beginning
     with torch.no_grad():
-        for mean, now in zip(state.average.parameters(), state.network.parameters(), strict=True):
+        for mean, now in zip(_floats(state.average), _floats(state.network), strict=True):
             mean.lerp_(now, 1 - decay)
     state.step += 1
     return Losses(*(term.detach() for term in terms))
@@ -278,6 +285,11 @@ def _keep_lines(path: Path, step: int) -> None:
 def _batches(dataset: CachedDataset, rows: Rows, batch: int) -> Iterator[Batch]:
     for i in range(0, len(rows), batch):
         yield dataset.batch(rows[i : i + batch])
+
+
+def _floats(network: Network) -> Iterator[torch.Tensor]:
+    """What is averaged: weights, and the statistics of batch normalisation."""
+    return (tensor for tensor in network.state_dict().values() if tensor.is_floating_point())
 
 
 def _arrays(network: Network) -> dict[str, npt.NDArray[Any]]:
