@@ -1,0 +1,1 @@
+"""What each part of the rhythm network is worth, and what its rivals reach: ``python -m benchmarks.ablations``."""
