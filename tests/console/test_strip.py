@@ -122,8 +122,11 @@ def test_the_shade_stands_where_the_network_looked_and_only_when_asked(wall: Pag
         window = (event.at - event.onset) / FS - 10  # its beginning, seconds after the onset
 
         def blue(second: float) -> int:
-            pixels = column(wall, ward, "3", Kind.AF, "strip-traces", window + second)
-            return sorted(b - r for r, _, b in pixels[62:100])[4]  # in lead II; most of the others may be an R wave
+            found = []
+            for near in (second - 0.12, second, second + 0.12):  # one of them may be an R wave, from top to bottom
+                pixels = column(wall, ward, "3", Kind.AF, "strip-traces", window + near)
+                found.append(sorted(b - r for r, _, b in pixels[62:100])[4])  # in lead II
+            return sorted(found)[1]
 
         wall.get_by_role("button", name="Alarm", exact=True).click()
         assert max(blue(second + 0.5) for second in range(10)) < 15
