@@ -9,8 +9,8 @@ import pytest
 
 from ecg.readers import read_beats, read_recording
 
-# The index counts every annotation of these sets as a beat, also "|" (artefact), "~" (noise) and "T" (T wave); of VitalDB
-# every row of a table, also the second one of a beat.
+# The index counts every annotation of these sets as a beat, also "|" (artefact), "~" (noise) and "T" (T wave); of
+# VitalDB every row of a table, also the second one of a beat.
 COUNTS_MARKS = {"ltafdb_rr", "nsrdb_rr", "vitaldb_arrdb_rr"}
 DATASETS = (
     "afdb_rr", "afpdb_n", "afpdb_p", "chapman_ningbo", "cinc2011", "cinc2015", "cinc2017", "cpsc2018", "cpsc2018_extra",
