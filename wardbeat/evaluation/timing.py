@@ -108,13 +108,16 @@ def delays(
     """Of each annotated episode of at least ``shortest_s`` whose onset could be found.
 
     Missed episodes stay in, with an infinite delay, so that a median over them does not praise a detector for being
-    silent where it is difficult.
+    silent where it is difficult. Episodes that begin while an alarm stands, after a gap that did not end it, are left out:
+    nothing was to be told, and a delay of zero would praise for it.
     """
     found, alarms = [], list(alarms)
     for episode in record.reference:
         if episode.offset - episode.onset < shortest_s * record.fs or not _whole(record, episode.onset, edge_s):
             continue
         of_it = [alarm for alarm in alarms if alarm.onset < episode.offset and episode.onset < alarm.offset]
+        if any(alarm.provisional_at < episode.onset for alarm in of_it):
+            continue
         provisional = min((alarm.provisional_at for alarm in of_it), default=None)
         confirmed = min((alarm.confirmed_at for alarm in of_it if alarm.confirmed_at is not None), default=None)
         found.append(
