@@ -79,7 +79,7 @@ def test_what_runs_at_the_edge_has_no_onset_to_find() -> None:
 
 
 def test_delays_by_hand() -> None:
-    """The first alarm over the episode counts; an episode under which one stood already is left out; a missed episode's is infinite."""
+    """The first alarm counts; an episode under which one stood already is left out; a missed one's is infinite."""
     watched = record([(8000, 16_000), (20_000, 24_000), (30_000, 34_000), (40_000, 41_000)], [])
     alarms = [
         Alarm(8100, 12_000, provisional_at=9200, confirmed_at=11_500),
@@ -87,7 +87,7 @@ def test_delays_by_hand() -> None:
         Alarm(40_000, 41_000, provisional_at=41_500),
     ]
     found = delays(watched, alarms)
-    assert [delay.provisional_s for delay in found] == [12.0, float("inf"), 15.0]  # at the second one an alarm stood already
+    assert [delay.provisional_s for delay in found] == [12.0, float("inf"), 15.0]
     assert [delay.confirmed_s for delay in found] == [35.0, float("inf"), float("inf")]
     assert len(delays(watched, alarms, shortest_s=40)) == 2
     assert len(delays(watched, alarms, edge_s=81)) == 2

@@ -108,8 +108,8 @@ def delays(
     """Of each annotated episode of at least ``shortest_s`` whose onset could be found.
 
     Missed episodes stay in, with an infinite delay, so that a median over them does not praise a detector for being
-    silent where it is difficult. Episodes that begin while an alarm stands, after a gap that did not end it, are left out:
-    nothing was to be told, and a delay of zero would praise for it.
+    silent where it is difficult. Episodes that begin while an alarm stands, after a gap that did not end it, are left
+    out: nothing was to be told, and a delay of zero would praise for it.
     """
     found, alarms = [], list(alarms)
     for episode in record.reference:
