@@ -9,6 +9,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
@@ -149,3 +150,14 @@ def wall(api: Api, ward: LiveWard, open_page: Callable[[str], Page]) -> Page:
     for bed in ward.beds:
         page.wait_for_selector(f'bed-sector[data-bed="{bed}"][data-connection="live"][data-stale="false"]')
     return page
+
+
+@pytest.fixture
+def js(api: Api, open_page: Callable[[str], Page]) -> Callable[..., Any]:
+    """Runs the body of an async function in the page; it may import the console's modules."""
+    page = open_page(api.address)
+
+    def run(body: str, argument: Any = None) -> Any:
+        return page.evaluate(f"async (argument) => {{ {body} }}", argument)
+
+    return run

@@ -5,13 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page
 
 from ecg.leads import LEADS
 from stream.waves import WaveFeed
 from windowing.spans import Span
-
-from .conftest import Api
 
 BUFFER = """
 const { JitterBuffer } = await import("/js/jitter.js");
@@ -28,17 +25,6 @@ const say = (id, phase, over = {}) => book.take(`${++n}-0`, { id, event: `${id}.
   epoch: 0, priority: "medium", phase, state: phase === "end" ? "inactive" : "active", onset: 4, at: 5, text: id,
   ...over });
 """
-
-
-@pytest.fixture
-def js(api: Api, open_page: Callable[[str], Page]) -> Callable[..., Any]:
-    """Runs the body of an async function in the page; it may import the console's modules."""
-    page = open_page(api.address)
-
-    def run(body: str, argument: Any = None) -> Any:
-        return page.evaluate(f"async (argument) => {{ {body} }}", argument)
-
-    return run
 
 
 @pytest.mark.parametrize("room", [(1050, 600), (1590, 960), (1280, 600), (600, 900)])

@@ -9,7 +9,6 @@ from playwright.sync_api import Page, expect
 
 from alarms.alarm import Kind
 
-from .conftest import Api
 from .ward import LiveWard, rhythm_state
 
 FS = 500
@@ -42,17 +41,6 @@ RATIO = """argument => {
   return (a + 0.05) / (b + 0.05);
 }"""
 BLUE = (0xA9, 0xC1, 0xFF)
-
-
-@pytest.fixture
-def js(api: Api, open_page: Callable[[str], Page]) -> Callable[..., Any]:
-    """Runs the body of an async function in the page; it may import the console's modules."""
-    page = open_page(api.address)
-
-    def run(body: str, argument: Any = None) -> Any:
-        return page.evaluate(f"async (argument) => {{ {body} }}", argument)
-
-    return run
 
 
 def open_strip(wall: Page, bed: str) -> None:

@@ -1,5 +1,6 @@
 """An evaluation that was stopped goes on where it was, and only there."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -89,17 +90,34 @@ def test_half_a_record_is_none(data: Path, tmp_path: Path, judged: list[str]) ->
     assert len(judged) == 1
 
 
-@pytest.mark.parametrize("what", ["weights", "code"])
-def test_what_others_judged_is_not_taken(
-    data: Path, tmp_path: Path, judged: list[str], monkeypatch: pytest.MonkeyPatch, what: str
-) -> None:
-    """Protects from figures of other weights or other code: they are begun anew."""
+def test_what_other_weights_judged_is_not_taken(data: Path, tmp_path: Path, judged: list[str]) -> None:
+    """Protects from figures of other weights: they are begun anew."""
     asked(data, tmp_path)
     judged.clear()
-    if what == "code":
-        monkeypatch.setattr(store, "code_digest", lambda: "another")
-    asked(data, tmp_path, "random" if what == "weights" else "af")
+    asked(data, tmp_path, "random")
     assert len(judged) == RECORDS
+
+
+@pytest.mark.parametrize("changed", ["models/network/forward.py", "alarms/refine.py", "wardbeat/training/labels.py"])
+def test_what_other_code_judged_is_not_taken(
+    data: Path, tmp_path: Path, judged: list[str], monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    """Protects from figures of other code: one line more in a file that judges, and they are begun anew."""
+    source = tmp_path / "source"
+    for name in ("ecg", "windowing", "models", "alarms", "stream", "wardbeat"):
+        shutil.copytree(store._ROOT / name, source / name)
+    monkeypatch.setattr(store, "_ROOT", source)
+    store.code_digest.cache_clear()
+    try:
+        for more, anew in (("", RECORDS), ("", 0), ("# another\n", RECORDS)):
+            with (source / changed).open("a") as file:
+                file.write(more)
+            store.code_digest.cache_clear()
+            judged.clear()
+            asked(data, tmp_path / "results")
+            assert len(judged) == anew
+    finally:
+        store.code_digest.cache_clear()
 
 
 def test_arrays_come_back_as_they_were(data: Path, tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def _decode(data: bytes, kind: Any) -> Any:
 def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return (value.dtype.str, value.shape, value.tobytes())
-    raise NotImplementedError(f"no way to store a {type(value).__name__}")
+    raise TypeError(f"only what msgpack knows and arrays can be stored, got {value!r}")
 
 
 def _array(_: Any, value: Any) -> npt.NDArray[Any]:
