@@ -20,6 +20,7 @@ _PAC_COUPLING, _PAC_RETURN = (0.55, 0.72), (1.05, 1.2)
 _VENTRICULAR_JITTER = 0.01  # VT is regular: relative standard deviation of RR
 _FIRST_BEAT_S = 0.3  # from a segment's onset to its first R peak where no earlier beat sets it: room for a P wave
 _SINUS_JITTER = 0.008
+_UNEVEN_BREATH = 0.6  # radians a beat: the phase of awake breathing wanders
 _RUN_STEP = (0.45, 0.62)  # RR within a run of PACs as a share of the sinus node's: some 100 to 160 /min
 _RUN_JITTER = 0.04
 _WITH_PVCS, _WITH_RUNS = 1.5, 2.3  # a train of beats that come early is at most so much shorter
@@ -119,18 +120,22 @@ def schedule(script: Script, bounds: npt.NDArray[np.int64], traits: Traits, rng:
     )
 
 
-def sinus_rr_s(rate: float, seconds: float, traits: Traits, rng: np.random.Generator) -> Floats:
+def sinus_rr_s(
+    rate: float, seconds: float, traits: Traits, rng: np.random.Generator, rsa: float | None = None
+) -> Floats:
     """RR intervals of sinus rhythm at ``rate``: respiratory and 0.1 Hz variability (after McSharry 2003), seconds.
 
-    Their mean is 60 / rate exactly. There is one more than ``seconds`` needs.
+    Their mean is 60 / rate exactly. There is one more than ``seconds`` needs. Where ``rsa`` takes the place of the
+    patient's own, breathing is as uneven as it is awake.
     """
     mean = 60 / rate
     n = int(seconds / mean) + 2
     t = np.arange(n) * mean
     depth = min(1.0, mean / 0.8)  # variability shrinks as the rate rises
     drift = np.cumsum(rng.standard_normal(n)) * 0.15  # the slow part is no pure tone
+    uneven = 0.0 if rsa is None else np.cumsum(rng.standard_normal(n)) * _UNEVEN_BREATH
     rr = 1 + depth * (
-        traits.rsa * np.sin(2 * np.pi * traits.respiration_hz * t)
+        (traits.rsa if rsa is None else rsa) * np.sin(2 * np.pi * traits.respiration_hz * t + uneven)
         + traits.low_frequency * np.sin(2 * np.pi * 0.1 * t + drift)
         + _SINUS_JITTER * rng.standard_normal(n)
     )
@@ -152,7 +157,8 @@ def _normal(rr: Floats) -> _Train:
 
 
 def _sinus(segment: Segment, traits: Traits, rng: np.random.Generator) -> _Train:
-    return _normal(sinus_rr_s(segment.value("rate") or traits.rate, segment.seconds, traits, rng))
+    rate, rsa = segment.value("rate") or traits.rate, segment.value("rsa")
+    return _normal(sinus_rr_s(rate, segment.seconds, traits, rng, rsa))
 
 
 def _af(segment: Segment, _: Traits, rng: np.random.Generator) -> _Train:

@@ -78,10 +78,11 @@ def _rate(low: float, high: float, default: float | None = None) -> Parameter:
 
 _SHARE = Parameter("p", 0, 0.5, "", 0.15)
 _EVERY = Parameter("every", 2, 20, "beats")
+_RSA = Parameter("rsa", 0, 0.4, "")  # depth of respiratory sinus arrhythmia, relative to the RR interval
 RHYTHMS: dict[str, tuple[Parameter, ...]] = {
-    "sinus": (_rate(30, 200),),
-    "brady": (_rate(20, 60, 40),),
-    "tachy": (_rate(100, 200, 135),),
+    "sinus": (_rate(30, 200), _RSA),
+    "brady": (_rate(20, 60, 40), _RSA),
+    "tachy": (_rate(100, 200, 135), _RSA),
     "af": (_rate(40, 220, 110),),
     "flutter": (
         _rate(40, 350),

@@ -156,6 +156,20 @@ def test_sinus_breathes() -> None:
     assert power[breathing].max() > 10 * np.median(power)
 
 
+def test_marked_sinus_arrhythmia_is_no_af() -> None:
+    """As uneven as AF, yet each step goes on where the last one went; in AF the next takes half of it back."""
+    unevenness, taken_back = {}, {}
+    for name, script in (("marked", "sinus(60, rsa=0.3) 5m"), ("plain", "sinus(60) 5m"), ("af", "af(80) 5m")):
+        rr = np.diff(SyntheticPatient(script, 4).beats)
+        steps = np.diff(rr)
+        unevenness[name] = rr.std() / rr.mean()
+        taken_back[name] = float(np.corrcoef(steps[1:], steps[:-1])[0, 1])
+    assert unevenness["marked"] > 0.8 * unevenness["af"] > 2 * unevenness["plain"]
+    assert taken_back["marked"] > -0.25 > taken_back["af"]
+    with pytest.raises(ValueError, match=r"sinus\(rsa\): expected 0 to 0.4, got '0.5'"):
+        SyntheticPatient("sinus(rsa=0.5) 9s", 4)
+
+
 def test_flutter_is_locked_to_its_waves() -> None:
     """Flutter: RR is a whole multiple of the wave, with a varied block as well, and the waves go on between beats."""
     fixed = SyntheticPatient("flutter(rate=75, block=4) 30s", 1)

@@ -68,7 +68,7 @@ def test_repeats() -> None:
         ("sinus+leads_off(V9) 60s", r"unknown lead 'V9'; expected all or one of I, II"),
         ("sinus(rate=fast) 60s", r"sinus\(rate\): expected 30 to 200 /min, got 'fast'"),
         ("sinus(rate=500) 60s", r"sinus\(rate\): expected 30 to 200 /min, got '500'"),
-        ("sinus(60, 70) 60s", r"'sinus' takes 1 values \(rate\), got one more: '70'"),
+        ("sinus(60, 0.1, 70) 60s", r"'sinus' takes 2 values \(rate, rsa\), got one more: '70'"),
         ("sinus(rate=60, rate=70) 60s", r"parameter 'rate' of 'sinus' stands twice"),
         ("asystole(rate=60) 60s", r"'asystole' takes no parameters"),
         ("sinus+mains(55) 60s", r"mains\(hz\): expected 50 or 60, got '55'"),

@@ -12,25 +12,25 @@ from ecg.recording import Recording, Rhythm
 from ecg.synthetic import SyntheticPatient
 from ecg.synthetic.script import BLOCKS
 
-COUNT = 700
+COUNT = 900
 LENGTH_S = 60
 LOUD_UV = 1500  # of muscle noise: a QRS of 1 mV can no longer be found in it
 _SHARES = {
-    "sinus": 0.06,
-    "arrhythmia": 0.06,
-    "af": 0.08,
-    "flutter": 0.11,
-    "pac": 0.07,
-    "pvc": 0.05,
-    "rate": 0.04,
+    "sinus": 0.04,
+    "arrhythmia": 0.09,
+    "af": 0.07,
+    "flutter": 0.10,
+    "pac": 0.06,
+    "pvc": 0.09,
+    "rate": 0.03,
     "change": 0.08,
-    "noise": 0.03,
-    "vt": 0.02,
-    "af_ectopy": 0.08,
-    "af_block": 0.08,
-    "paced_af": 0.07,
-    "paced": 0.04,
-    "sinus_block": 0.05,
+    "noise": 0.02,
+    "vt": 0.05,
+    "af_ectopy": 0.06,
+    "af_block": 0.06,
+    "paced_af": 0.04,
+    "paced": 0.09,
+    "sinus_block": 0.04,
     "sick_sinus": 0.04,
     "pac_runs": 0.04,
 }
@@ -46,21 +46,19 @@ def script_of(kind: str, rng: np.random.Generator) -> str:
 
     if kind == "sinus":
         return f"sinus(rate={between(50, 105)}){_overlays(rng)} {LENGTH_S}s"
-    if kind == "arrhythmia":  # of breathing, deeper than the patient's own: faster and slower again within 4 to 6 s
-        slow, half = between(48, 75), rng.uniform(1.8, 3.0)
-        fast = round(slow * rng.uniform(1.15, 1.5))
-        rounds = int(LENGTH_S / (2 * half)) + 1
-        return f"(sinus(rate={slow}) {half:.1f}s, sinus(rate={fast}) {half:.1f}s) x{rounds}"
+    if kind == "arrhythmia":  # of breathing, deeper than the patient's own
+        return f"sinus(rate={between(48, 85)}, rsa={rng.uniform(0.05, 0.25):.2f}){_overlays(rng)} {LENGTH_S}s"
     if kind == "af":
         return f"af(rate={between(50, 180)}){_overlays(rng)} {LENGTH_S}s"
     if kind == "flutter":
         return f"{_flutter(rng)}{_overlays(rng)} {LENGTH_S}s"
     if kind in ("pac", "pvc"):
-        how = f"every={rng.choice([2, 3, 4])}" if rng.random() < 0.5 else f"p={rng.uniform(0.05, 0.4):.2f}"
+        how = f"every={rng.choice([2, 3, 4])}" if rng.random() < 0.5 else f"p={rng.uniform(0.05, 0.5):.2f}"
         return f"{kind}(rate={between(55, 95)}, {how}){_overlays(rng)} {LENGTH_S}s"
     if kind == "rate":
-        slow = rng.random() < 0.5
-        return f"{'brady' if slow else 'tachy'}(rate={between(32, 55) if slow else between(105, 170)}) {LENGTH_S}s"
+        if rng.random() < 0.5:
+            return f"brady(rate={between(32, 55)}) {LENGTH_S}s"
+        return f"tachy(rate={between(105, 170)}) {LENGTH_S}s"
     if kind == "change":
         other = f"af(rate={between(70, 160)})" if rng.random() < 0.7 else _flutter(rng)
         before, during = between(12, 30), between(5, 25)
@@ -70,7 +68,11 @@ def script_of(kind: str, rng: np.random.Generator) -> str:
     if kind == "noise":
         return f"{rng.choice(['sinus', 'af'])}+noise({LOUD_UV}) {LENGTH_S}s"
     if kind == "vt":
-        return f"sinus 20s, vt(rate={between(120, 220)}) {between(5, 20)}s, sinus 30s"
+        sinus = f"sinus(rate={between(55, 100)}){_pvcs(rng)}"
+        if rng.random() < 0.4:
+            return f"{sinus} 20s, vt(rate={between(120, 220)}) {between(5, 20)}s, {sinus} 30s"
+        runs = [f"{sinus} {between(4, 9)}s, vt(rate={between(110, 200)}) {rng.uniform(1.5, 4):.1f}s" for _ in range(7)]
+        return ", ".join(runs)
     if kind == "af_ectopy":
         return f"af(rate={between(55, 140)}){_pvcs(rng)}{_overlays(rng)} {LENGTH_S}s"
     if kind == "af_block":
