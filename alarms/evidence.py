@@ -110,13 +110,6 @@ class Evidence(msgspec.Struct, array_like=True):
             return False
         return self.noise[place] < self.noise_bar * self.windows[place]
 
-    def at(self, kind: str, index: int) -> float | None:
-        """Evidence 0 … 1 of ``kind`` (``af`` or ``flutter``) in bin ``index``; None where nothing is judged."""
-        if not self.judged(index):
-            return None
-        sums: list[int] = getattr(self, kind)
-        return sums[index - self.first] / (SCALE * self.windows[index - self.first])
-
     def series(self, kind: str, first: int, stop: int) -> list[tuple[int, float]]:
         """(bin, evidence 0 … 1) of the judged bins in ``[first, stop)``, ascending."""
         low, high = max(0, first - self.first), max(0, stop - self.first)

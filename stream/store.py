@@ -113,13 +113,6 @@ class StoreWriter:
         self._project = client.register_script(_PROJECT)
         self._append = client.register_script(_APPEND)
 
-    async def project_alarm(
-        self, n: int, event: bytes, event_id: str, previous_n: int, *, log_id: str = PROJECTED_LOG
-    ) -> tuple[Outcome, int]:
-        """Project one entry of the log of alarms; see ``project_alarms``."""
-        outcomes, top = await self.project_alarms([(n, event, event_id)], previous_n, log_id=log_id)
-        return outcomes[0], top
-
     async def project_alarms(
         self, entries: Sequence[tuple[int, bytes, str]], previous_n: int, *, log_id: str = PROJECTED_LOG
     ) -> tuple[list[Outcome], int]:
@@ -181,13 +174,6 @@ class StoreWriter:
                 pipe.publish(self._keys.waves(bed), frame)
             for bed, second in strips:
                 pipe.xadd(self._keys.strip(bed), _strip_fields(second), maxlen=KEPT_STRIP_S, approximate=True)
-            await pipe.execute()
-
-    async def forget_bed(self, bed: str) -> None:
-        """Take a bed off the screen; its alarms stay in the history."""
-        async with self._client.pipeline(transaction=False) as pipe:
-            pipe.hdel(self._keys.beds, bed)
-            pipe.delete(self._keys.strip(bed))
             await pipe.execute()
 
     async def forget_worker(self, worker: str) -> None:

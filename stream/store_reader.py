@@ -159,17 +159,6 @@ class StoreReader:
                 found.append((entry, event))
         return Page(found, None)
 
-    async def active_alarms(self) -> ActiveAlarms:
-        """The alarms that have not ended, by what the store keeps now."""
-        active = ActiveAlarms()
-        since = 0
-        while entries := (await self.alarm_events(since)).entries:
-            for entry in entries:
-                for event in _readable(_alarm, [entry.event]):
-                    active.apply(entry, event)
-            since = entries[-1].n
-        return active
-
     async def states(self) -> tuple[list[BedState], list[WorkerState]]:
         """All beds and all workers, by name."""
         async with self._client.pipeline(transaction=False) as pipe:

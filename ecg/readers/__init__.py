@@ -12,7 +12,6 @@ __all__ = ["BeatAnnotations", "RecordError", "find_beats", "find_records", "read
 
 _EDF = {".edf", ".bdf"}
 _DICOM = {".dcm", ".dicom"}
-_WFDB = {".hea", ".dat"}
 
 
 def read_recording(path: str | Path, *, fs: float | None = None, beats: str | None = None) -> Recording:

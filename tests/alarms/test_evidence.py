@@ -7,15 +7,20 @@ from alarms.evidence import BIN, KEPT, Evidence
 from tests.alarms.findings import finding
 
 
+def at(evidence: Evidence, index: int) -> float | None:
+    """Evidence of AF in one bin; None where nothing is judged."""
+    return dict(evidence.series("af", index, index + 1)).get(index)
+
+
 def test_a_half_second_has_the_mean_of_what_every_window_says_of_it() -> None:
     """Fusing must neither lose a window nor count one twice."""
     evidence = Evidence()
     evidence.add(finding(10, af_evidence=(0.2,) * 10))
     evidence.add(finding(11, af_evidence=(0.6,) * 10))
-    assert evidence.at("af", 0) == pytest.approx(0.2)  # second 0: the first window alone
-    assert evidence.at("af", 2) == pytest.approx(0.4)  # second 1: both
-    assert evidence.at("af", 21) == pytest.approx(0.6)  # second 10: the second window alone
-    assert evidence.at("af", 22) is None
+    assert at(evidence, 0) == pytest.approx(0.2)  # second 0: the first window alone
+    assert at(evidence, 2) == pytest.approx(0.4)  # second 1: both
+    assert at(evidence, 21) == pytest.approx(0.6)  # second 10: the second window alone
+    assert at(evidence, 22) is None
     assert evidence.final == 2  # no later window reaches back to second 0
 
 
@@ -25,10 +30,10 @@ def test_hindsight_replaces_what_was_said_without_it() -> None:
     evidence.add(finding(10, af_evidence=(0.2,) * 10))
     evidence.add(finding(13, af_evidence=(0.6,) * 10))
     evidence.add(finding(14, af_evidence=(0.8,) * 10))
-    assert evidence.at("af", 8) == pytest.approx((0.2 + 0.6 + 0.8) / 3)  # second 4: each had seen what came after
-    assert evidence.at("af", 10) == pytest.approx((0.6 + 0.8) / 2)  # second 5: all but the first had
-    assert evidence.at("af", 16) == pytest.approx(0.8)  # second 8: the last one had
-    assert evidence.at("af", 18) == pytest.approx((0.2 + 0.6 + 0.8) / 3)  # second 9: nobody had, all speak
+    assert at(evidence, 8) == pytest.approx((0.2 + 0.6 + 0.8) / 3)  # second 4: each had seen what came after
+    assert at(evidence, 10) == pytest.approx((0.6 + 0.8) / 2)  # second 5: all but the first had
+    assert at(evidence, 16) == pytest.approx(0.8)  # second 8: the last one had
+    assert at(evidence, 18) == pytest.approx((0.2 + 0.6 + 0.8) / 3)  # second 9: nobody had, all speak
 
 
 @pytest.mark.parametrize("hop_s", [0.5, 0.7, 1.0, 2.4, 5.0])
@@ -37,9 +42,9 @@ def test_any_hop_ends_with_hindsight_alone(hop_s: float) -> None:
     evidence = Evidence()
     for step in range(60):
         evidence.add(finding(10 + step * hop_s, af_evidence=(0.0,) * 5 + (1.0,) * 5))
-    final = [evidence.at("af", index) for index in range(evidence.first + 20, evidence.final)]
+    final = [at(evidence, index) for index in range(evidence.first + 20, evidence.final)]
     assert final == [0.0] * len(final)
-    assert evidence.at("af", evidence.stop - 1) == 1.0
+    assert at(evidence, evidence.stop - 1) == 1.0
 
 
 def test_each_second_of_a_window_goes_to_its_place() -> None:
@@ -47,7 +52,7 @@ def test_each_second_of_a_window_goes_to_its_place() -> None:
     evidence = Evidence()
     evidence.add(finding(10.5, af_evidence=tuple(second / 10 for second in range(10))))
     assert evidence.first == 1
-    assert [evidence.at("af", index) for index in range(1, 21)] == [second / 10 for second in range(10) for _ in "ab"]
+    assert [at(evidence, index) for index in range(1, 21)] == [second / 10 for second in range(10) for _ in "ab"]
 
 
 @pytest.mark.parametrize("hop_s", [0.5, 0.7, 1.0, 2.4, 5.0])
@@ -56,7 +61,7 @@ def test_any_hop_covers_every_bin(hop_s: float) -> None:
     evidence = Evidence()
     for step in range(60):
         evidence.add(finding(10 + step * hop_s, af_evidence=(1.0,) * 10))
-    values = [evidence.at("af", index) for index in range(evidence.first, evidence.stop)]
+    values = [at(evidence, index) for index in range(evidence.first, evidence.stop)]
     assert values == [1.0] * len(values)
     assert abs(evidence.stop * BIN - evidence.end) <= BIN
 

@@ -119,7 +119,7 @@ async def test_active_alarms_follow_the_log(api: Api, writer: StoreWriter) -> No
 
     await eventually(lambda: active() == ["3-0", "2-0"])
     end = event(80, kind=Kind.BRADY, phase=Phase.END)
-    await writer.project_alarm(4, encode_alarm(end), end.event, 3)
+    await writer.project_alarms([(4, encode_alarm(end), end.event)], 3)
     await eventually(lambda: active() == ["3-0"])
 
 

@@ -202,7 +202,6 @@ def test_false_alarms_by_hand() -> None:
     assert (found.alarms, found.false, found.false_confirmed) == (3, 2, 1)
     assert found.bed_days == 1.25
     assert found.per_bed_day == pytest.approx(1.6)
-    assert found.confirmed_per_bed_day == pytest.approx(0.8)
     with pytest.raises(ValueError, match=r"r: alarm: \(5, 5\) is empty"):
         false_alarms(watched, [Alarm(5, 5, 5)])
 

@@ -226,10 +226,6 @@ class FalseAlarms:
     def per_bed_day(self) -> float:
         return ratio(self.false, self.bed_days)
 
-    @property
-    def confirmed_per_bed_day(self) -> float:
-        return ratio(self.false_confirmed, self.bed_days)
-
 
 def false_alarms(record: Record, alarms: Iterable[Alarm]) -> FalseAlarms:
     """The false ones of a record's alarms.
