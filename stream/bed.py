@@ -180,7 +180,15 @@ class Bed:
         }
         if self.rhythm:
             parts["rhythm"] = self.rhythm.snapshot()
-        return BedCheckpoint(bed=self.name, position=position, held=held, parts=parts)
+        return BedCheckpoint(
+            bed=self.name,
+            position=position,
+            held=held,
+            parts=parts,
+            standing=self.active,
+            end=self.end,
+            sent_at=self.sent_at,
+        )
 
     def restore(self, checkpoint: BedCheckpoint) -> None:
         """Go on from ``checkpoint``. Raises ValueError where it is none of this version."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import msgspec
 
+from alarms.alarm import AlarmEvent
+
 
 class BedCheckpoint(msgspec.Struct, frozen=True, kw_only=True):
     """The small state of a bed after one message of the log.
@@ -20,13 +22,19 @@ class BedCheckpoint(msgspec.Struct, frozen=True, kw_only=True):
         position: place of the last message that went into this state.
         held: the chunk (declared epoch, end, sent-at) up to which the log is gone though the ring needs it: the ring
             is inside then. None where the log refills the ring.
-        parts: snapshots of assembler, detector, quality, rules and memory.
+        parts: snapshots of assembler, detector, quality, rules, memory and, with a network, rhythm.
+        standing: the latest event of each alarm that stands: a version that cannot read ``parts`` ends them.
+        end: sample up to which the bed was watched.
+        sent_at: Unix milliseconds at which the monitor sent that.
     """
 
     bed: str
     position: int
     held: tuple[int, int, float] | None
     parts: dict[str, bytes]
+    standing: tuple[AlarmEvent, ...] = ()
+    end: int = 0
+    sent_at: float = 0.0
     v: int = 1
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from alarms.alarm import AlarmEvent
+from alarms.alarm import AlarmEvent, State
 from alarms.ledger import unseen_end
 from ecg.chunk import Chunk
 from stream.bed import Bed, BedBrokenError, BedConfig, Step
@@ -46,6 +46,16 @@ class _Seat:
     covered: list[Entry] = field(default_factory=list)  # messages that the checkpoint under way does not need
 
 
+@dataclass
+class _Refused:
+    """What can be read of a checkpoint that cannot be used: alarms that stood when the log had come to ``position``."""
+
+    position: int
+    end: int
+    sent_at: float
+    standing: dict[str, AlarmEvent]
+
+
 class WardCore:
     """The beds of one partition."""
 
@@ -53,18 +63,23 @@ class WardCore:
         self.partition = partition
         self._config = config
         self._seats: dict[str, _Seat] = {}
+        self._refused: dict[str, _Refused] = {}
         self._ledger = Ledger()
         self._position = -1
         self.counters: Counter[str] = Counter()
         for name, data in checkpoints.items():
+            checkpoint = None
             try:
-                self._seats[name] = self._restored(name, data)
+                checkpoint = decode_checkpoint(data)
+                self._seats[name] = self._restored(name, checkpoint)
             except (ValueError, KeyError) as error:  # of another version: the bed must be watched all the same
                 log.error("the checkpoint of bed %s cannot be used, it is judged anew: %s", name, error)
                 self.counters["checkpoints_refused"] += 1
+                if checkpoint is not None and checkpoint.standing:
+                    standing = {event.id: event for event in checkpoint.standing}
+                    self._refused[name] = _Refused(checkpoint.position, checkpoint.end, checkpoint.sent_at, standing)
 
-    def _restored(self, name: str, data: bytes) -> _Seat:
-        checkpoint = decode_checkpoint(data)
+    def _restored(self, name: str, checkpoint: BedCheckpoint) -> _Seat:
         seat = _Seat(Bed(name, self._config), checkpoint.position, checkpoint.position, held=checkpoint.held)
         seat.bed.restore(checkpoint)
         seat.checkpoint_end, seat.checkpoint_epoch = seat.bed.end, seat.bed.epoch
@@ -83,6 +98,8 @@ class WardCore:
         """Take messages in the order of the log."""
         progress = Progress()
         for message in messages:
+            for name in [name for name, refused in self._refused.items() if refused.position < message.position]:
+                self._end_refused(name, progress)
             try:
                 chunk = decode_chunk(message.value)
                 before = self._standing(chunk.bed)
@@ -107,8 +124,8 @@ class WardCore:
     def checkpoints_due(self) -> list[BedCheckpoint]:
         """Checkpoints to be written now: of beds that went on for ``CHECKPOINT_S``, and of one that blocks the log."""
         blocker = self._ledger.blocking(SILENT_MS)
-        if blocker is not None and self._position < self._seats[blocker].restored_position:
-            blocker = None  # its ring is still being refilled
+        if blocker in self._refused or (blocker and self._position < self._seats[blocker].restored_position):
+            blocker = None  # its ring is still being refilled, or its alarms are being looked for
         if blocker is not None:
             # What is left of it in the log goes, so its ring must be kept in the checkpoint.
             self._seats[blocker].held = self._ledger.of(blocker)[-1].chunk
@@ -117,7 +134,7 @@ class WardCore:
 
     def all_checkpoints(self) -> list[BedCheckpoint]:
         """A checkpoint of every bed that went on: for an orderly hand-over."""
-        return [self._checkpoint(name) for name, seat in self._seats.items() if seat.position > seat.restored_position]
+        return [self._checkpoint(name) for name, seat in self._seats.items() if self._went_on(name, seat)]
 
     def confirm(self, checkpoints: Sequence[BedCheckpoint]) -> int | None:
         """These checkpoints are written; the position below which the log is no longer needed, if that moved."""
@@ -150,6 +167,14 @@ class WardCore:
         seat = self._seats.get(name)
         return [(event, seat.bed.end, seat.bed.sent_at) for event in seat.bed.active] if seat else []
 
+    def _end_refused(self, name: str, progress: Progress) -> None:
+        """The log is judged anew as far as the refused checkpoint: alarms that were not found again are over."""
+        refused = self._refused.pop(name)
+        self._seats.setdefault(name, _Seat(Bed(name, self._config)))
+        found = {event.id for event, *_ in self._standing(name)}
+        lost = [event for id, event in refused.standing.items() if id not in found]
+        self._collect(name, Step(alarms=[unseen_end(event, refused.end, refused.sent_at) for event in lost]), progress)
+
     def _set_aside(self, message: Message, reason: str, progress: Progress) -> None:
         self._ledger.add(Entry(message.position, message.received_at, None))
         if not self.counters["deadletters"]:
@@ -166,6 +191,10 @@ class WardCore:
         )
 
     def _collect(self, bed: str, step: Step, progress: Progress) -> None:
+        if bed in self._refused:
+            for event in step.alarms:
+                if event.state is State.INACTIVE:
+                    self._refused[bed].standing.pop(event.id, None)
         progress.batch.alarms += step.alarms
         progress.batch.findings += step.findings
         progress.frames += [(bed, frame) for frame in step.frames]
@@ -175,8 +204,12 @@ class WardCore:
         kept.strips += step.strips
         kept.alarms += step.alarms
 
+    def _went_on(self, name: str, seat: _Seat) -> bool:
+        """Its newest checkpoint may be replaced: the bed is farther, and what a refused one tells is done with."""
+        return seat.position > seat.restored_position and name not in self._refused
+
     def _is_due(self, name: str, seat: _Seat) -> bool:
-        if seat.position <= seat.restored_position:
+        if not self._went_on(name, seat):
             return False
         if seat.bed.epoch != seat.checkpoint_epoch:
             return True

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alarms.alarm import Phase, State
+from alarms.alarm import AlarmEvent, Phase, State
 from ecg.chunk import Chunk
 from ecg.synthetic import Script, SyntheticPatient
 from models.rhythm_network import RhythmNetwork
@@ -15,7 +15,7 @@ from stream.bed import Bed, BedConfig
 from stream.checkpoint import encode_checkpoint
 from stream.engine import Message
 from stream.ward import SILENT_MS, WardCore
-from stream.wire import encode_chunk
+from stream.wire import decode_chunk, encode_chunk
 
 CONFIG = BedConfig(waves=False, network=RhythmNetwork.load())
 STORIES = ("sinus(rate=80) 8s, asystole 7s, sinus(rate=70) 15s", "sinus(rate=75) 14s, brady(rate=36) 16s")
@@ -148,6 +148,47 @@ def test_a_checkpoint_of_another_version_does_not_stop_the_ward(stories: list[Ch
     assert successor.counters["checkpoints_refused"] == 3
     progress = successor.process(messages)
     assert [event.event for event in progress.batch.alarms]
+
+
+def refused_after(messages: list[Message], seen: int, late: int = 0) -> tuple[WardCore, list[AlarmEvent], dict[str, bytes]]:
+    """The core after an upgrade that cannot read the parts, what stood on b0 after ``seen`` messages, the checkpoints.
+
+    By another version's judgement alarms stand ``late`` messages longer.
+    """
+    core = WardCore(0, CONFIG, {})
+    core.process(messages[:seen])
+    stale = {
+        bed.bed: encode_checkpoint(
+            msgspec.structs.replace(bed, parts={**bed.parts, "rules": b"\x90"}, position=bed.position + late)
+        )
+        for bed in core.all_checkpoints()
+    }
+    return WardCore(0, CONFIG, stale), list(core.beds["b0"].active), stale
+
+
+def test_alarms_of_a_refused_checkpoint_are_ended_where_the_log_no_longer_shows_them(stories: list[Chunk]) -> None:
+    """Protects the nurse from an alarm that stands for ever after an upgrade: the samples that raised it are gone."""
+    messages = log_of(stories).messages
+    successor, (standing,), stale = refused_after(messages, 150)
+    before = successor.process(messages[146:149])
+    assert standing.id not in {event.id for event in before.batch.alarms}
+    assert not [bed for bed in successor.checkpoints_due() + successor.all_checkpoints() if bed.bed == "b0"]
+    after = successor.process(messages[149:])
+    (end,) = [event for event in after.batch.alarms if event.id == standing.id]
+    assert (end.phase, end.text) == (Phase.END, f"{standing.text} (end not seen)")
+    assert "b0" in {bed.bed for bed in successor.all_checkpoints()}
+    of_another = [message for message in messages[150:] if decode_chunk(message.value).bed == "b1"]
+    assert end in WardCore(0, CONFIG, stale).process(of_another).batch.alarms  # b0 itself may be silent now
+
+
+def test_alarms_of_a_refused_checkpoint_that_are_found_again_go_on(stories: list[Chunk]) -> None:
+    """Protects a standing alarm from an end that is none: the log still has what raised it, so it has the same id."""
+    messages = log_of(stories).messages
+    for late in (0, 100):  # it stands there; it has ended there
+        successor, standing, _ = refused_after(messages, 150, late)
+        told = successor.process(messages).batch.alarms
+        assert [msgspec.json.encode(event) for event in told] == offline(stories)[0]
+        assert len(standing) == 1
 
 
 def test_a_defect_in_one_bed_silences_neither_the_others_nor_that_bed_for_ever(stories: list[Chunk]) -> None:
