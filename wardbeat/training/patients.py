@@ -12,26 +12,26 @@ from ecg.recording import Recording, Rhythm
 from ecg.synthetic import SyntheticPatient
 from ecg.synthetic.script import BLOCKS
 
-COUNT = 900
+COUNT = 1000
 LENGTH_S = 60
 LOUD_UV = 1500  # of muscle noise: a QRS of 1 mV can no longer be found in it
 _SHARES = {
-    "sinus": 0.04,
-    "arrhythmia": 0.09,
-    "af": 0.07,
-    "flutter": 0.10,
+    "sinus": 0.03,
+    "arrhythmia": 0.08,
+    "af": 0.05,
+    "flutter": 0.08,
     "pac": 0.06,
-    "pvc": 0.09,
+    "pvc": 0.08,
     "rate": 0.03,
     "change": 0.08,
     "noise": 0.02,
-    "vt": 0.05,
-    "af_ectopy": 0.06,
-    "af_block": 0.06,
-    "paced_af": 0.04,
-    "paced": 0.09,
+    "vt": 0.04,
+    "af_ectopy": 0.09,
+    "af_block": 0.13,
+    "paced_af": 0.05,
+    "paced": 0.07,
     "sinus_block": 0.04,
-    "sick_sinus": 0.04,
+    "sick_sinus": 0.03,
     "pac_runs": 0.04,
 }
 KINDS = tuple(_SHARES)
@@ -105,7 +105,7 @@ def _flutter(rng: np.random.Generator) -> str:
 
 
 def _block(rng: np.random.Generator) -> str:
-    return f"+{rng.choice(BLOCKS, p=[0.4, 0.35, 0.25])}"
+    return f"+{rng.choice(BLOCKS, p=[0.5, 0.3, 0.2])}"
 
 
 def _pvcs(rng: np.random.Generator) -> str:
