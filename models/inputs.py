@@ -38,11 +38,11 @@ class InputArrays:
             measured.
         leads: (12,) bool, the lead is known for at least half of the window.
         ppv: (12, 504) float32 MiniRocket's proportions of positive values, 0 … 1; zero where the lead is not known.
-        rr: (111,) float32 ``models.features.hrv.FEATURE_NAMES``; NaN where undefined.
+        rr: (114,) float32 ``models.features.hrv.FEATURE_NAMES``; NaN where undefined.
         shape: (13,) float32 ``models.features.qrs_shapes.FEATURE_NAMES``; NaN where undefined.
         atrial: (57,) float32 ``models.features.atrial.FEATURE_NAMES``; NaN where undefined.
         pulse: (100, 6) float32 ``PULSE_NAMES`` at the middle of each tenth of a second; zero where unknown.
-        context: (5, 107) float32 RR features of 10 s, shape and atrial features of past windows, newest first; NaN
+        context: (5, 108) float32 RR features of 10 s, shape and atrial features of past windows, newest first; NaN
             where undefined.
         context_age_s: (5,) float32 seconds from the past window's end to this one's; NaN where there is none.
     """

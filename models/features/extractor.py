@@ -75,7 +75,7 @@ class RhythmMemory:
         return no_signal(rr, pulse(beats, end, np.zeros(len(beats), np.float32)), context, age_s)
 
     def context(self, end: int) -> tuple[Floats, Floats]:
-        """((5, 107), (5,)) features and ages in seconds of past windows, newest first; NaN where there is none."""
+        """((5, 108), (5,)) features and ages in seconds of past windows, newest first; NaN where there is none."""
         values = np.full((CONTEXT_WINDOWS, N_CONTEXT), np.nan, np.float32)
         age_s = np.full(CONTEXT_WINDOWS, np.nan, np.float32)
         past = [(at, data) for at, data in reversed(self._state.past) if end - at >= LEAST_AGE]

@@ -20,6 +20,7 @@ All of it is a pure function of the beats. What a span is too short for is NaN a
 | rr_lorenz_cells | occupied 25 ms cells of (ΔRRᵢ₋₁, ΔRRᵢ) a point | after Sarkar et al. 2008 |
 | rr_lorenz_origin | share of its points within ±80 ms | after Sarkar et al. 2008 |
 | rr_map_cells | occupied 25 ms cells of (RRᵢ, ΔRRᵢ) a point | Lian et al. 2011 |
+| rr_step_corr | correlation about 0 of ΔRRᵢ₋₁ and ΔRRᵢ: −1/2 in a random series | after Sarkar et al. 2008 |
 | rr_step_0_2 … rr_step_over_20 | shares of abs(ΔRR) in % of the mean RR | after Dash et al. 2009, Sarkar et al. 2008 |
 | rr_below_80 … rr_above_120 | shares of RR in % of the median RR | |
 | rr_early | share of RR below 85 % of the median | |

@@ -33,6 +33,7 @@ NAMES = (
     "rr_lorenz_cells",
     "rr_lorenz_origin",
     "rr_map_cells",
+    "rr_step_corr",
     "rr_step_0_2",
     "rr_step_2_5",
     "rr_step_5_10",
@@ -93,9 +94,10 @@ def features(rr: Floats, joined: Bools, beats: int, values: npt.NDArray[np.float
             out[19] = _shannon(rr, ordered[0], (ordered[-1] - ordered[0]) / DASH_BINS, DASH_BINS, DASH_BINS)
             out[20] = _shannon(rr, 0.0, CELL_MS, LONGEST_CELL, n)
             _maps(rr, joined, out[21:24])
-            _step_shares(rr, joined, out[1], out[24:29])
-            _level_shares(rr, median, out[29:34])
-        _ectopy(rr, joined, median, out[34:37])
+            out[24] = _step_correlation(rr, joined)
+            _step_shares(rr, joined, out[1], out[25:30])
+            _level_shares(rr, median, out[30:35])
+        _ectopy(rr, joined, median, out[35:38])
     for k in range(N_NAMES):
         mask[k] = np.isfinite(out[k])
         if mask[k]:
@@ -265,6 +267,24 @@ def _maps(rr: Floats, joined: Bools, out: Floats) -> None:
         out[0] = occupied / points
         out[1] = origin / points
         out[2] = cells / mapped
+
+
+@njit(cache=True, nogil=True)
+def _step_correlation(rr: Floats, joined: Bools) -> float:
+    """Correlation about 0 of each ΔRR with the next: how the points of the Lorenz plot lie along its diagonals.
+
+    A random series, as RR in AF, takes half of each step back: −1/2. Respiration goes on as it went, near 0 or above;
+    bigeminy takes back all of it, −1.
+    """
+    together = alone = 0.0
+    points = 0
+    for i in range(2, len(rr)):
+        if joined[i] and joined[i - 1]:
+            before, step = rr[i - 1] - rr[i - 2], rr[i] - rr[i - 1]
+            together += before * step
+            alone += (before * before + step * step) / 2.0
+            points += 1
+    return together / alone if points >= LEAST_SERIES - 2 and alone > 0.0 else np.nan
 
 
 @njit(cache=True, nogil=True)

@@ -221,7 +221,7 @@ class Features(nn.Module):
         one = torch.ones(b, 1, dtype=torch.bool, device=leads.device)
         if self.config.use_rhythm:
             groups = [getattr(self, name)(batch[name]) for name in ("rr", "shape", "atrial")]
-            joint = torch.cat([values for values, _ in groups] + [known for _, known in groups], -1)  # (b, 362)
+            joint = torch.cat([values for values, _ in groups] + [known for _, known in groups], -1)  # (b, 368)
             spans = [each.view(b, RR_SPANS, N_RR_SPAN) for each in groups[0]]
             rr = self.rr_token(torch.cat(spans, -1)) + self.span  # (b, 3, d)
             shape, atrial = self.shape_token(torch.cat(groups[1], -1)), self.atrial_token(torch.cat(groups[2], -1))
@@ -234,7 +234,7 @@ class Features(nn.Module):
             tokens.append(ppv.new_zeros(b, N_LEADS, ppv.shape[1]).index_put((batch["window"], batch["lead"]), ppv))
             some.append(leads)
         if self.config.use_context:
-            values, known = self.context(batch["context"])  # (b, 5, 107)
+            values, known = self.context(batch["context"])  # (b, 5, 108)
             minutes = torch.nan_to_num(batch["context_age_s"] / 60).unsqueeze(-1)  # (b, 5, 1)
             tokens.append(self.context_token(torch.cat([values, known, minutes], -1)))
             some.append(known.any(-1))

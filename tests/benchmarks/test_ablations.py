@@ -11,6 +11,7 @@ from benchmarks.ablations.harness import Row, load_variant, run_fold, write
 from benchmarks.ablations.judging import Scores, differences, figures, looks_of, packed, scores_of, unpacked
 from benchmarks.ablations.variants import REFERENCE, VARIANTS, Variant, chosen
 from models.classes import AF, NOISE, OUTPUTS
+from models.inputs import N_RR, N_RR_SPAN
 from models.network.config import NetworkConfig
 from models.network.torch_network import parameter_count
 from tests.training.random_cache import write as write_cache
@@ -90,8 +91,8 @@ def test_the_networks_of_the_benchmark_come_back_from_their_files(
     dataset = load(cache / "cinc2017.npz")
     rows = np.arange(6)
     p = predict(network, dataset, rows).pooled
-    longer = replace(dataset, rr=dataset.rr + np.where(np.arange(111) < 37, 0, 3).astype(np.float32))
-    now = replace(dataset, rr=dataset.rr + np.where(np.arange(111) < 37, 3, 0).astype(np.float32))
+    longer = replace(dataset, rr=dataset.rr + np.where(np.arange(N_RR) < N_RR_SPAN, 0, 3).astype(np.float32))
+    now = replace(dataset, rr=dataset.rr + np.where(np.arange(N_RR) < N_RR_SPAN, 3, 0).astype(np.float32))
     louder = replace(dataset, signal=(2 * dataset.signal).astype(np.int16))
     assert np.array_equal(p, predict(network, longer, rows).pooled) == (name != "resnet")
     assert np.array_equal(p, predict(network, now, rows).pooled) == (name == "resnet_alone")

@@ -134,9 +134,26 @@ def test_the_other_features_of_a_series_worked_out_by_hand() -> None:
     )
     assert f["rr_lorenz_cells_10s"] == 1.0
     assert f["rr_lorenz_origin_10s"] == pytest.approx(2 / 8)
+    # Steps 0 −200 400 −200 10 −20 10 −300 400: products of neighbours over the mean of their squares.
+    assert f["rr_step_corr_10s"] == pytest.approx(-285_400 / 410_600, rel=1e-5)
     assert f["rr_median_step_10s"] == pytest.approx(200 / 800)
     shares = np.array([5, 1, 1, 1, 1, 1]) / 10  # 800 (four times) and 810 lie in one bin of 25 ms
     assert f["rr_shannon25ms_10s"] == pytest.approx(-(shares * np.log(shares)).sum() / np.log(10), rel=1e-5)
+
+
+def test_the_step_correlation_parts_chance_from_breathing_and_bigeminy() -> None:
+    """Marked sinus arrhythmia is as uneven as AF, and what parts the two by RR alone is this."""
+    rng = np.random.default_rng(0)
+    beat = np.arange(90)
+    drawn = {
+        "chance": rng.lognormal(-0.3, 0.2, 90),
+        "breathing": 0.8 + 0.15 * np.sin(2 * np.pi * beat / 4.6) + 0.01 * rng.standard_normal(90),
+        "bigeminy": np.where(beat % 2 == 0, 0.55, 1.05) + 0.01 * rng.standard_normal(90),
+    }
+    found = {what: named(peaks_of(rr))["rr_step_corr_60s"] for what, rr in drawn.items()}
+    assert -0.65 < found["chance"] < -0.35
+    assert found["breathing"] > -0.05
+    assert found["bigeminy"] < -0.95
 
 
 @settings(max_examples=40, deadline=None)
@@ -189,7 +206,7 @@ def test_short_series_have_spread_but_no_entropy() -> None:
     """Four beats have a mean and an SD; entropies, histograms and turning points wait for eight intervals."""
     f = rr_features(np.array([100, 500, 920, 1300], np.int64), 5000).named()
     assert "rr_sdnn_ms_10s" in f
-    assert not {"rr_sampen_10s", "rr_cosen_10s", "rr_turning_10s", "rr_lorenz_cells_10s", "rr_below_80_10s"} & set(f)
+    assert not {"rr_sampen_10s", "rr_cosen_10s", "rr_turning_10s", "rr_step_corr_10s", "rr_below_80_10s"} & set(f)
 
 
 def test_a_steady_pulse_is_defined_where_it_can_be() -> None:

@@ -150,7 +150,9 @@ def test_a_checkpoint_of_another_version_does_not_stop_the_ward(stories: list[Ch
     assert [event.event for event in progress.batch.alarms]
 
 
-def refused_after(messages: list[Message], seen: int, late: int = 0) -> tuple[WardCore, list[AlarmEvent], dict[str, bytes]]:
+def refused_after(
+    messages: list[Message], seen: int, late: int = 0
+) -> tuple[WardCore, list[AlarmEvent], dict[str, bytes]]:
     """The core after an upgrade that cannot read the parts, what stood on b0 after ``seen`` messages, the checkpoints.
 
     By another version's judgement alarms stand ``late`` messages longer.

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,6 @@ from wardbeat.training.labels import (
     free_of_af,
     record_truth,
 )
-from wardbeat.training.noise import without_beats
 from wardbeat.training.records import (
     PLANS,
     Plan,
@@ -72,11 +70,6 @@ class Tools:
     data: Path
     minirocket: MiniRocketParameters
     noise: Floats
-
-    @cached_property
-    def beatless(self) -> Floats:
-        """The excerpts of ``noise`` in which no beats are seen."""
-        return without_beats(self.noise)
 
 
 def stack(rows: Sequence[Row]) -> Arrays:
@@ -153,7 +146,7 @@ def rows_of_drowned(record: Record, tools: Tools) -> list[Row]:
     for number, (start_s, piece) in enumerate(cuts, start=1):
         rng = drowned.rng_of_piece(record, number)
         for leads in drowned.lead_sets(piece.leads, rng):
-            under = drowned.drowned(through(piece, leads), tools.beatless, rng)
+            under = drowned.drowned(through(piece, leads), tools.noise, rng)
             copy = Copy(under.recording, start_s, 1.0)
             truth = _Of(all_noise(), under.recording.seconds) if under.whole else None
             found = _rows_of_copy(record, plan, copy, [leads], SECONDS, tools, number, truth)

@@ -29,7 +29,7 @@ _BEATS_ALIKE = 0.85  # correlation at the RR interval; 95 % of the excerpts are 
 
 
 def noise_bank(data: Path) -> Floats:
-    """(k, 2500) float32 excerpts of 10 s at 250 Hz, each of RMS 1, in a fixed order.
+    """(k, 2500) float32 excerpts of 10 s at 250 Hz, each of RMS 1 and without beats, in a fixed order.
 
     Raises:
         ValueError: the index lacks ``nstdb_118`` or ``cinc2011``; quotes it.
@@ -45,7 +45,7 @@ def noise_bank(data: Path) -> Floats:
             good = good_share(recording)
             bad = [row for row, lead in enumerate(recording.leads) if good[lead] < NOISE_BELOW]
             found.append(excerpts(recording, np.array(bad, np.intp)))
-    bank = np.concatenate(found)
+    bank = without_beats(np.concatenate(found))
     return bank[np.random.default_rng(0).permutation(len(bank))[:MOST_EXCERPTS]]
 
 
