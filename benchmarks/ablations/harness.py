@@ -43,14 +43,16 @@ class Finished:
 
 
 def fold_config(base: TrainingConfig, out: Path, left_out: tuple[str, ...], variant: Variant) -> TrainingConfig:
-    """The run of a variant: all else than its own change is the same for all of a fold, and none has a teacher."""
+    """The run of a variant: all else than its own change is the same for all of a fold, the teacher included."""
+    fold, seed = out / "+".join(left_out), base.seed + variant.seed
+    distillation = base.loss.distillation if variant.taught and not variant.trees else 0.0
     return replace(
         base,
-        run=str(out / "+".join(left_out) / variant.name),
+        run=str(fold / variant.name),
         left_out=left_out,
-        teacher=None,
-        loss=replace(base.loss, distillation=0.0),
-        seed=base.seed + variant.seed,
+        teacher=str(fold / f"teacher-{seed}") if distillation > 0 else None,  # a seed has its own split of patients
+        loss=replace(base.loss, distillation=distillation),
+        seed=seed,
         network=variant.network(base.network),
         kernels=variant.kernels(base.network),
     )
@@ -69,7 +71,8 @@ def run_fold(
     """Train and judge what is not finished yet, then give the rows of all variants named.
 
     Args:
-        base: of all runs; its ``run``, ``left_out``, ``teacher``, ``network`` and ``kernels`` are set for each.
+        base: of all runs; its ``run``, ``left_out``, ``teacher``, ``network`` and ``kernels`` are set for each. With
+            distillation a fold has a teacher of its own, trained before the first that needs it.
         out: folder of the folds.
         left_out: groups or datasets to judge on.
         trees: iterations of boosted trees.
@@ -105,6 +108,8 @@ def _is_finished(config: TrainingConfig, trees: int) -> bool:
 
 
 def _network(variant: Variant, config: TrainingConfig, report: Callable[[str], None]) -> Finished:
+    if config.teacher is not None:
+        boosted.ensure_teacher(config, report)
     run = train(config, report=report, kind=variant.kind)
     network = load_variant(variant, run)
     minutes = msgspec.json.decode((run / METRICS).read_text().splitlines()[-1])["minutes"]
@@ -206,7 +211,8 @@ def write(out: Path, rows: Sequence[Row], base: TrainingConfig) -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / "ablations.json").write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=1) + b"\n")
     about = (
-        f"Each network: {base.steps} steps of {base.batch} windows, seed {base.seed}, no teacher. First line: the "
+        f"Each network: {base.steps} steps of {base.batch} windows, seed {base.seed}, "
+        f"weight of the teacher {base.loss.distillation:g}. First line: the "
         "network as it is; below: what each variant's figure is above (+) or below (−) it, with the interval of 95 % "
         "over draws of patients, the same for both. That interval knows nothing of the chance in training: "
         "`full_again` shows that. Columns whose leads are `rr` have beats alone and are left out of the mean."

@@ -24,6 +24,7 @@ class Variant:
         changed: fields of the network's config.
         kind: the class of the network.
         trees: the rival of ``wardbeat.training.boosted`` that is trained instead of a network.
+        taught: learns from the base's teacher, if it has one.
         seed: added to the config's.
     """
 
@@ -32,6 +33,7 @@ class Variant:
     changed: Mapping[str, Any] = field(default_factory=dict)
     kind: type[Network] = Network
     trees: str | None = None
+    taught: bool = True
     seed: int = 0
 
     def network(self, base: NetworkConfig) -> NetworkConfig:
@@ -48,6 +50,7 @@ class Variant:
 VARIANTS = (
     Variant(REFERENCE, "the network as it is"),
     Variant("full_again", "the same from another seed: what chance alone does", seed=1),
+    Variant("no_teacher", "by labels alone", taught=False),
     Variant("no_signal", "without the signal's tokens", {"use_signal": False}),
     Variant("no_minirocket", "without MiniRocket", {"use_minirocket": False}),
     Variant("no_rhythm", "without RR, QRS shape, atrial features and pulse", {"use_rhythm": False}),

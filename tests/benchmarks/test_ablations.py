@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.ablations import __main__ as command
-from benchmarks.ablations.harness import Row, load_variant, run_fold, write
+from benchmarks.ablations.harness import Row, fold_config, load_variant, run_fold, write
 from benchmarks.ablations.judging import Scores, differences, figures, looks_of, packed, scores_of, unpacked
 from benchmarks.ablations.variants import REFERENCE, VARIANTS, Variant, chosen
 from models.classes import AF, NOISE, OUTPUTS
@@ -15,7 +15,7 @@ from models.inputs import N_RR, N_RR_SPAN
 from models.network.config import NetworkConfig
 from models.network.torch_network import parameter_count
 from tests.training.random_cache import write as write_cache
-from wardbeat.training.config import TrainingConfig
+from wardbeat.training.config import LossConfig, TrainingConfig
 from wardbeat.training.sampler import load
 from wardbeat.training.trainer import WEIGHTS, predict
 
@@ -35,7 +35,17 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def base(cache: Path) -> TrainingConfig:
     """Runs of two steps."""
-    return TrainingConfig(cache=str(cache), run="", steps=2, batch=6, check_steps=2, threads=1, network=TINY)
+    return TrainingConfig(
+        cache=str(cache),
+        run="",
+        teacher="",
+        steps=2,
+        batch=6,
+        check_steps=2,
+        threads=1,
+        loss=LossConfig(distillation=3.0),
+        network=TINY,
+    )
 
 
 def rows_of(base: TrainingConfig, out: Path, variants: tuple[Variant, ...], said: list[str]) -> list[Row]:
@@ -67,6 +77,17 @@ def test_each_variant_trains_and_has_a_row_and_none_is_trained_twice(base: Train
         rows_of(replace(base, steps=3), tmp_path, chosen(["full"]), said)
     with pytest.raises(ValueError, match="differs in trees"):
         run_fold(base, tmp_path, LEFT_OUT, chosen(["trees_rr"]), trees=6, report=said.append)
+
+
+def test_all_networks_but_one_learn_from_one_teacher(base: TrainingConfig, tmp_path: Path) -> None:
+    """A part that looks useless because another run was taught would be taken out; each seed has its own teacher."""
+    configs = {variant.name: fold_config(base, tmp_path, LEFT_OUT, variant) for variant in VARIANTS}
+    alone = {name for name, config in configs.items() if config.loss.distillation == 0}
+    assert alone == {"no_teacher", "trees_rr", "trees_features", "trees_context"}
+    assert {configs[name].teacher for name in alone} == {None}
+    again = configs["full_again"].teacher
+    assert {config.teacher for name, config in configs.items() if name not in alone} == {configs["full"].teacher, again}
+    assert again != configs["full"].teacher
 
 
 def test_a_variant_that_was_cut_off_goes_on(base: TrainingConfig, tmp_path: Path) -> None:

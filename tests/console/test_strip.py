@@ -119,7 +119,7 @@ def test_the_shade_stands_where_the_network_looked_and_only_when_asked(wall: Pag
         wall.get_by_role("button", name="Alarm", exact=True).click()
         assert max(blue(second + 0.5) for second in range(10)) < 15
         switch(wall, True)
-        assert blue(3.7) > blue(4.7) + 30 > blue(8.7) + 50
+        assert blue(3.7) > blue(4.7) + 20 > blue(8.7) + 40
         assert blue(8.7) > 25
         assert max(blue(second + 0.5) for second in (0, 1, 2, 5, 6, 7, 9)) < 15
         switch(wall, False)
