@@ -342,6 +342,8 @@ class RhythmAlarms:
         """Where the evidence stopped to speak for ``kind``."""
         config, evidence = self.config, self._memory.evidence
         series = evidence.series(kind, onset // BIN, evidence.stop)
+        if not series:  # later windows heard noise in all that earlier ones had taken for the rhythm
+            return self._memory.judged_to
         return refine(kind, evidence, beats, change_point(series, config.change, rising=False), False, config)
 
 

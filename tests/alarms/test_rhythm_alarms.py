@@ -158,6 +158,25 @@ def test_an_end_waits_for_a_window_that_can_be_judged() -> None:
     assert late.offset == usual.offset
 
 
+def test_an_alarm_can_end_in_what_later_windows_call_noise() -> None:
+    """Two windows were sure of AF, the third hears noise in all of it: the alarm ends, and the watch goes on."""
+    beats = beats_of(40, rhythm((29, 40)))
+    said = [(end, 0.0, 0) for end in range(10, 30)] + [(30, 1.0, 1), (31, 1.0, 2), (32, 0.0, 3), (33, 0.0, 4)]
+    windows = [
+        finding(
+            end,
+            af_evidence=(af,) * 10,
+            flutter_evidence=(0.0,) * 10,
+            noise_evidence=(0.0,) * (10 - noisy) + (1.0,) * noisy,
+            prediction_set=("af",),
+        )
+        for end, af, noisy in said
+    ]
+    start, end = play(RhythmAlarms(BED), windows, beats)
+    assert (start.phase, end.phase, end.at) == (Phase.START, Phase.END, 32 * FS)
+    assert end.offset == end.onset
+
+
 @pytest.mark.parametrize("hidden", ["unusable", "missing", "noise"])
 def test_after_a_minute_unjudged_it_ends_with_what_is_known(hidden: str) -> None:
     """Nobody can claim that the episode went on."""

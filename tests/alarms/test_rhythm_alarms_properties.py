@@ -18,13 +18,17 @@ LEVELS = (0.0, 0.0, 0.2, 0.45, 0.75, 1.0, 1.0)
 
 @st.composite
 def findings(draw: st.DrawFn) -> list[Finding]:
-    """Windows in which AF, flutter and noise come and go, at any hop, with windows that are unusable or missing."""
+    """Windows in which AF, flutter and noise come and go, at any hop, with windows that are unusable or missing.
+
+    Noise may also be what one window hears in its last seconds, and the next one does not, or the other way round.
+    """
     hop = draw(st.sampled_from([0.5, 1.0, 1.0, 2.3, 5.0]))
     pieces = draw(st.lists(st.tuples(st.integers(3, 80), *[st.sampled_from(LEVELS)] * 3), min_size=2, max_size=8))
     seconds = [piece[1:] for piece in pieces for _ in range(piece[0])]
     jitter = draw(st.sampled_from([0.0, 0.0, 0.1]))
     lost = draw(st.lists(st.tuples(st.integers(0, 300), st.sampled_from([3, 20, 70, 200])), max_size=2))
     unusable = draw(st.lists(st.tuples(st.integers(0, 300), st.sampled_from([1, 8, 30, 90])), max_size=2))
+    tails = draw(st.lists(st.integers(0, 3), min_size=1, max_size=7))
     windows, end = [], 10.0
     while end <= len(seconds):
         if not any(first <= end < first + length for first, length in lost):
@@ -33,6 +37,8 @@ def findings(draw: st.DrawFn) -> list[Finding]:
             af, flutter, noise = (
                 tuple(min(1.0, max(0.0, level + shake)) for level in series) for series in zip(*inside, strict=True)
             )
+            tail = tails[len(windows) % len(tails)]
+            noise = noise[: 10 - tail] + (1.0,) * tail
             windows.append(
                 finding(
                     end,
