@@ -1,10 +1,15 @@
 """``wardbeat train``: the cache of windows, and the run that a config file describes. Needs the `train` extra."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.table import Table
 
 from wardbeat.training import config as configs
+
+if TYPE_CHECKING:
+    from wardbeat.training.ship import Shipped  # needs torch, which a ward does without
 
 CACHE = Path(".cache/training")  # as for `python -m wardbeat.training.cache`
 
@@ -37,7 +42,7 @@ def run(config: Path, weights: Path | None, console: Console) -> None:
     Args:
         config: JSON of ``TrainingConfig``.
         weights: the model file to write, calibrated; None = none.
-        console: is told how far it is.
+        console: is told how far it is, and how the file's promises hold.
 
     Raises:
         ValueError: the config is wrong, the cache lacks what it names, or the run is of another config.
@@ -56,4 +61,22 @@ def run(config: Path, weights: Path | None, console: Console) -> None:
     report(f"trained: {folder}")
     if weights is not None:
         weights.parent.mkdir(parents=True, exist_ok=True)
-        report(f"{weights}: {ship(folder, weights).model.name}")
+        shipped = ship(folder, weights)
+        report(f"{weights}: {shipped.model.name}")
+        console.print(promises(shipped))
+
+
+def promises(shipped: "Shipped") -> Table:
+    """Of each rhythm: how often the prediction set holds it, and the calibration error; fitted on other patients."""
+    title = "Fitted on half of the patients held out, judged by the others"
+    table = Table("rhythm", "patients", "in its set (95 %)", "set size", "ECE (95 %)", title=title)
+    for each in shipped.coverage:
+        error = shipped.reliability.get(each.rhythm)
+        table.add_row(
+            each.rhythm,
+            str(each.subjects),
+            f"{each.covered:.3f} ({each.low:.3f}–{each.high:.3f})" if each.subjects else "–",
+            f"{each.size:.1f}" if each.subjects else "–",
+            f"{error.ece:.3f} ({error.ece_low:.3f}–{error.ece_high:.3f})" if error else "–",
+        )
+    return table

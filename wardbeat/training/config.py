@@ -152,12 +152,12 @@ def save(config: TrainingConfig, path: Path) -> None:
 
 
 def load(path: Path) -> TrainingConfig:
-    """Read a config; ValueError, quoting, for a field that is not known or a value that does not fit."""
-    plain = msgspec.json.decode(path.read_bytes())
-    _refuse_unknown(TrainingConfig, plain, str(path))
+    """Read a config; ValueError, quoting, for no JSON, a field that is not known or a value that does not fit."""
     try:
+        plain = msgspec.json.decode(path.read_bytes())
+        _refuse_unknown(TrainingConfig, plain, str(path))
         return msgspec.convert(plain, TrainingConfig)
-    except msgspec.ValidationError as error:
+    except msgspec.DecodeError as error:  # of a value too
         raise ValueError(f"{path}: {error}") from error
 
 
