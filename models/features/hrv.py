@@ -73,7 +73,8 @@ def rr_features(r_peaks: Indices, now: int, *, since: int = 0) -> RRFeatures:
     """RR features of the 10, 30 and 60 s that end at ``now``.
 
     A span holds the beats in ``(now - span, now]`` and the intervals between them. An interval above 3 s is
-    left out, and no difference is taken across it. A span of which less than half was seen is masked as a whole.
+    left out, and no difference is taken across it. A span of which less than half lies after ``since`` is masked as a
+    whole; a silence in it is not: after 45 s without a beat, a minute says what its last 15 s say.
 
     Args:
         r_peaks: (b,) int64 analysis sample indices (500 Hz) of R peaks, ascending; older and later ones are not used.
