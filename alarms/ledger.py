@@ -53,7 +53,21 @@ class Ledger:
         reason: str = "",
         prediction_set: tuple[str, ...] = (),
     ) -> None:
-        """Begin an alarm of ``kind``, which must not be active, with its condition since sample ``onset``."""
+        """Begin an alarm of ``kind``; its event is added to ``events``.
+
+        Args:
+            kind: the condition; none of it may be active.
+            onset: analysis sample index (500 Hz) at which the condition began.
+            at: analysis sample index at which it was decided.
+            text: what the nurse reads.
+            value: the measured value, in the unit of ``limit``: bpm for rates, s for pauses.
+            limit: the limit that it broke.
+            reason: what the network judged by, in words.
+            prediction_set: rhythms that could not be ruled out.
+
+        Raises:
+            ValueError: an alarm of the kind is active; quotes it and since when.
+        """
         if kind in self.active:
             raise ValueError(f"{kind} is already active since {self.active[kind].onset}, cannot start at {at}")
         alarm = alarm_id(self.bed, self.epoch, kind, onset)

@@ -52,7 +52,16 @@ class WaveFeed:
         self._second[:] = MISSING
 
     def frame(self, bed: str, span: Span) -> bytes | None:
-        """The span as a wave frame (layout in the AsyncAPI document), or None if no lead is real in it."""
+        """The span as a wave frame: 0.5–40 Hz at 125 Hz, the leads that are real in it.
+
+        Args:
+            bed: whose; up to 255 bytes of UTF-8.
+            span: the next of its epoch; each has to come, so that the filters see every sample.
+
+        Returns:
+            The frame (layout in the AsyncAPI document), int16 in steps of ``DISPLAY_UV_PER_BIT``, ``MISSING`` where not
+            real; None if no lead is real in the span.
+        """
         rows = np.flatnonzero(span.mask.any(axis=1))
         filtered = self._filters.push(span.microvolts, span.mask)
         if not rows.size:
@@ -74,7 +83,11 @@ class WaveFeed:
         return head + b"\0" * (len(head) % 2) + counts.tobytes()
 
     def strip(self, span: Span) -> list[StripSecond]:
-        """The seconds that the span completes."""
+        """The seconds that the span completes, oldest first; what of them was lost before is ``MISSING``.
+
+        Args:
+            span: the next of its epoch.
+        """
         seconds = []
         done = 0
         while done < span.microvolts.shape[1]:

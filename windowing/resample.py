@@ -229,7 +229,13 @@ class Resampler:
 
     @property
     def history(self) -> tuple[bytes, bytes]:
-        """What the next outputs still need of the inputs read: (2 × half, 12) float32 µV and uint8 runs."""
+        """What the next outputs still need of the inputs read, as bytes in C order: two arrays (2 × half, 12).
+
+        Oldest input first: float32 µV, and uint8 how many inputs up to this one are real in a row, at most 2 × half.
+
+        Raises:
+            ValueError: what is set is of another length, as that of another rate.
+        """
         last = slice(self._used - self._keep, self._used)
         return self._x[last].tobytes(), self._run[last].tobytes()
 

@@ -85,7 +85,12 @@ class RhythmMemory:
         return values, age_s
 
     def remember(self, end: int, features: Floats) -> None:
-        """Keep the first window that ends at or after each 10 s of the epoch."""
+        """Keep the first window that ends at or after each 10 s of the epoch; forget what is older than a minute.
+
+        Args:
+            end: analysis sample index (500 Hz) after the window; ascending from call to call.
+            features: (108,) RR features of 10 s, QRS shape and atrial features; NaN where undefined.
+        """
         state = self._state
         if end // CONTEXT_EVERY <= state.marked:
             return

@@ -99,7 +99,15 @@ def fit(windows: Samples, mask: Mask, config: MiniRocketConfig) -> MiniRocketPar
 
 
 def check(samples: Samples, mask: Mask) -> None:
-    """Shape, dtype and range: beyond ±303 the sums would wrap unseen."""
+    """Refuse what the kernels would not: beyond ±303 steps their int16 sums would wrap unseen.
+
+    Args:
+        samples: (…, 12, n) int16 steps of ±303.
+        mask: the same shape, True where real.
+
+    Raises:
+        ValueError: a shape, dtype or value is wrong; quotes it.
+    """
     if samples.dtype != np.int16 or samples.shape[-2:-1] != (N_LEADS,) or samples.shape != mask.shape:
         raise ValueError(
             f"samples, mask: expected int16 (..., 12, n) twice, got {samples.dtype} {samples.shape}, {mask.shape}"
@@ -157,7 +165,12 @@ def transform(
 
 
 def arguments(parameters: MiniRocketParameters) -> tuple[npt.NDArray[np.generic], ...]:
-    """What both kernels take, in their order."""
+    """What ``count_window`` and ``count_hop`` take of the parameters, in their order.
+
+    Returns:
+        Dilations (k,), features a kernel at each (k,), where each combination's leads begin (m + 1,), the leads, the
+        biases (f,), and the taps of weight two of each kernel (84, 3).
+    """
     p = parameters
     return p.dilations, p.per_dilation, p.starts, p.leads, p.biases, kernels.TWOS
 
@@ -165,5 +178,14 @@ def arguments(parameters: MiniRocketParameters) -> tuple[npt.NDArray[np.generic]
 def proportions(
     counts: npt.NDArray[np.int32], known: Mask, parameters: MiniRocketParameters
 ) -> npt.NDArray[np.float32]:
-    """PPV = positives / positions, one float32 division; zero where not known."""
+    """PPV = positives / positions, one float32 division.
+
+    Args:
+        counts: (…, f) int32 positions of the window at which the convolution exceeds the bias.
+        known: (…, f) True where the feature is known.
+        parameters: tell how many positions count.
+
+    Returns:
+        (…, f) float32 in 0 … 1; zero where not known.
+    """
     return np.where(known, counts.astype(np.float32) / parameters.positions.astype(np.float32), np.float32(0))

@@ -84,13 +84,13 @@ def sigmoid(z: Floats) -> Floats:
 
 
 def logit(p: Values) -> Floats:
-    """ln(p / (1 − p)) within ± 16."""
+    """ln(p / (1 − p)), nats, of probabilities of any shape and float type: float64 within ± 16; NaN where p is NaN."""
     q = np.clip(p.astype(np.float64), np.exp(-FARTHEST), 1.0)
     return logit_of_log(np.log(q))
 
 
 def logit_of_log(log_p: Values) -> Floats:
-    """The logit within ± 16 of probabilities given as natural logarithms."""
+    """The same of natural logarithms of probabilities: what is near 1 keeps its digits."""
     log = np.minimum(log_p.astype(np.float64), -np.exp(-FARTHEST))
     z: Floats = np.clip(log - np.log(-np.expm1(log)), -FARTHEST, FARTHEST)
     return z

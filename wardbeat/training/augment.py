@@ -73,7 +73,16 @@ def augmented(recording: Recording, noise: Floats, rng: np.random.Generator, *, 
 
 
 def beats_seen(beats: npt.NDArray[np.int64], fs: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Beats as a detector tells them: jittered by some ms, up to 2 % missed, up to 1 % found where none is."""
+    """Beats as a detector tells them: jittered by 6 ms (SD), up to 2 % missed, up to 1 % found where none is.
+
+    Args:
+        beats: (b,) int64 sample indices of R peaks, ascending.
+        fs: of the indices, Hz.
+        rng: draws the two shares once, then each beat.
+
+    Returns:
+        (about b,) int64 sample indices at ``fs``, ascending, each once.
+    """
     missed, false = rng.uniform(0, 0.02), rng.uniform(0, 0.01)
     kept = beats[rng.random(len(beats)) >= missed]
     jittered = kept + np.rint(rng.normal(0, 0.006 * fs, len(kept))).astype(np.int64)

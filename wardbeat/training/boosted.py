@@ -43,7 +43,7 @@ def features(dataset: CachedDataset, rows: Rows, rival: str) -> Floats:
     if rival != "rr":
         parts += [dataset.shape[rows], dataset.atrial[rows]]
     if rival == "context":
-        past = dataset.context[rows]  # (n, 5, 107)
+        past = dataset.context[rows]  # (n, 5, 108)
         known = np.isfinite(past)
         count = known.sum(1)
         mean = np.where(count > 0, np.where(known, past, 0).sum(1) / np.maximum(count, 1), np.nan)
@@ -137,7 +137,15 @@ def ensure_teacher(config: TrainingConfig, report: Callable[[str], None]) -> Non
 
 
 def load_teacher(config: TrainingConfig, datasets: Sequence[CachedDataset]) -> dict[str, Floats]:
-    """What ``train_teacher`` wrote; ValueError where it belongs to other splits or another cache."""
+    """What ``train_teacher`` wrote in ``config.teacher``.
+
+    Returns:
+        Name of each dataset → (its windows,) float32 probabilities of AF; NaN for subjects that are not trained on.
+
+    Raises:
+        ValueError: it belongs to other splits or to another cache; quotes both.
+        OSError: the folder holds no teacher, or none for one of the datasets.
+    """
     folder = Path(config.teacher or "")
     about = msgspec.json.decode((folder / _ABOUT).read_bytes())
     if about != _about(config):

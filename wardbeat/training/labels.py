@@ -254,6 +254,14 @@ class Annotated:
     ) -> "Annotated":
         """From a recording's own annotations.
 
+        Args:
+            dataset: whose words they are.
+            rhythms: with onset and offset as sample indices, ascending.
+            fs: of the indices, Hz.
+            beats: (b,) int64 sample indices of R peaks, ascending; None = unknown.
+            symbols: of the b beats, as the annotation file has them; none = unknown.
+            doubted: (d,) float64 s, as :func:`doubted_beats` gives them.
+
         Raises:
             ValueError: a rhythm has a name that is not known; quotes it.
         """
@@ -340,9 +348,16 @@ def nothing_known() -> Truth:
 
 
 def doubted_beats(path: Path) -> npt.NDArray[np.float64]:
-    """Seconds from the first beat to each beat of a VitalDB table that is flagged as of bad signal quality.
+    """Beats of a VitalDB table that are flagged as of bad signal quality.
+
+    Args:
+        path: of the CSV file with the columns ``time_second`` and ``bad_signal_quality``, a beat a row.
+
+    Returns:
+        (d,) float64 s after the table's first beat, in its order.
 
     Raises:
+        OSError: the table cannot be read.
         ValueError: the table has no such column, or a flag is neither True nor False; quotes it.
     """
     flags, times = [], []

@@ -75,10 +75,13 @@ def window_target(targets: TargetTensors, pool: Callable[[Tensor], Tensor]) -> T
 
 
 def losses(output: Output, targets: TargetTensors, config: LossConfig, pool: Callable[[Tensor], Tensor]) -> Losses:
-    """Of a batch. Each term is a sum over what is known, divided by all windows: what is rarely known weighs little.
+    """Of a batch, nats. Each term sums what is known and divides it by all windows: what is rarely known weighs little.
 
     Args:
-        pool: ``Network.pool`` of the network that gave ``output``.
+        output: float32 of b windows: ``pooled_log`` (b, k) natural logarithms, ``logits`` (b, t, k) of the seconds.
+        targets: of the same windows.
+        config: weights of the terms, and smoothing.
+        pool: ``Network.pool`` of the network that gave ``output``: (b, t, …) logarithms -> (b, …).
     """
     b, r = len(targets.rhythm), len(RHYTHMS)
     importance = output.pooled_log.new_ones(r)

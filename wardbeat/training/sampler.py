@@ -56,7 +56,30 @@ class Targets:
 
 @dataclass(frozen=True)
 class CachedDataset:
-    """The cached windows of one dataset, as stored; ``wardbeat.training.cache`` tells the format."""
+    """The n cached windows of one dataset, as stored; ``wardbeat.training.cache`` tells the format.
+
+    Attributes:
+        name: of the dataset.
+        signal: (rows, 1000) int16 steps of the lead's own scale at 100 Hz; a row is a known lead of a window.
+        ppv: (rows, 504) float16 MiniRocket's shares of positive values, 0 … 1.
+        lead: (rows,) uint8 index into ``ecg.leads.LEADS``.
+        start: (n + 1,) int64 ascending from 0: window i has the rows ``start[i]`` up to ``start[i + 1]``.
+        rr: (n, 114) float32 ``models.features.hrv.FEATURE_NAMES``; NaN where undefined, as in what follows.
+        shape: (n, 13) float32 ``models.features.qrs_shapes.FEATURE_NAMES``.
+        atrial: (n, 57) float32 ``models.features.atrial.FEATURE_NAMES``.
+        pulse: (n, 100, 6) float16 ``models.inputs.PULSE_NAMES`` of each tenth of a second; zero where unknown.
+        context: (n, 5, 108) float32 features of past windows, newest first.
+        context_age_s: (n, 5) float32 seconds from the past window's end to this one's; NaN where there is none.
+        seconds_target: (n, 10, 5) float16 0 … 1, rhythm of each second, oldest first; NaN where unknown, as in the
+            other targets.
+        rhythm_target: (n, 5) float16 0 … 1, the rhythm occurs in the window; order of ``models.classes.RHYTHMS``.
+        findings_target: (n, 8) float16 likewise of ``models.classes.FINDINGS``.
+        record: (n,) path of the recording in the data folder.
+        subject: (n,) whose it is: what splits are made by.
+        end_s: (n,) float64 the window's end, seconds of the recording.
+        leads_name: (n,) the set of leads that the window was drawn through.
+        augmented: (n,) bool, False where as recorded.
+    """
 
     name: str
     signal: npt.NDArray[np.int16]

@@ -102,7 +102,11 @@ def ship(run: Path, path: Path) -> Shipped:
 
 
 def fitted(what: Held) -> tuple[Calibration, Conformal]:
-    """Calibration and prediction sets of these patients."""
+    """Calibration and prediction sets of these patients.
+
+    Databases weigh alike in the calibration, where those of one answer say nothing (``where_both``); thresholds come
+    from all windows with the rhythm.
+    """
     calibration = fit_calibration(
         what.pooled_log,
         what.predictions.seconds,
@@ -137,7 +141,21 @@ def where_both(target: Floats, dataset: npt.NDArray[np.str_]) -> Floats:
 
 
 def held(network: Network, datasets: list[CachedDataset], config: TrainingConfig, of: Split) -> Held:
-    """All lead sets, as recorded, of the patients of a split."""
+    """What the network says of a split's patients and what is known of them: all lead sets, as recorded.
+
+    Args:
+        network: in evaluation mode or not; it is left as it was.
+        datasets: all of ``load_cache``: who is left out follows from the left-out ones among them.
+        config: tells the splits.
+        of: the split.
+
+    Returns:
+        Labelled windows, augmented ones left out, dataset by dataset; of each dataset at most ``MOST_WINDOWS``, evenly
+        spread.
+
+    Raises:
+        ValueError: the split has no labelled window; quotes the cache and the split.
+    """
     split_of = splits(datasets, config)
     parts = []
     for dataset in datasets:
@@ -160,7 +178,7 @@ def held(network: Network, datasets: list[CachedDataset], config: TrainingConfig
 
 
 def joined(parts: Sequence[Held]) -> Held:
-    """Several as one."""
+    """Several as one, in their order."""
     return Held(
         Predictions(*(np.concatenate(each) for each in zip(*(part.predictions for part in parts), strict=True))),
         *(np.concatenate([getattr(part, name) for part in parts]) for name in _REST),
