@@ -12,7 +12,7 @@ from wardbeat.evaluation.causes import CAUSES, causes
 from wardbeat.evaluation.datasets import SUBSETS, Case, load
 from wardbeat.evaluation.episodes import Alarm
 from wardbeat.evaluation.episodes import Record as Episodes
-from wardbeat.evaluation.intervals import Interval
+from wardbeat.evaluation.intervals import Interval, length
 from wardbeat.evaluation.judging import Judged, Windows
 from wardbeat.evaluation.summary import Draws
 from wardbeat.evaluation.synthetic import CAUSES as SYNTHETIC_CAUSES
@@ -46,6 +46,15 @@ def test_windows_and_alarms_of_a_cause_are_counted() -> None:
     assert (pacs.cause, pacs.n, pacs.called.value, pacs.hours) == ("PACs, any", 1, 1.0, 0)
 
 
+def test_paced_af_has_to_be_called_so() -> None:
+    """Protects sensitivity where the ventricles are regular: of its windows with AF one of two was called AF."""
+    said = windows([1, 1, 0], [0.9, 0.1, 0.9], ["paced AF", "paced AF", "paced AF"])
+    whole = Episodes("r", "s", 500, Interval(0, 15_000), (Interval(0, 10_000),), ())
+    judged = Judged(Record("synthetic", "r", "s"), (), {"12": said}, whole, (), np.empty(0, np.int64), {})
+    (row,) = causes([Database("synthetic", [judged])], DRAWS)
+    assert (row.cause, row.af, row.unit, row.n, row.called.value, row.hours) == ("paced AF", True, "windows", 2, 0.5, 0)
+
+
 def test_records_with_a_label_are_counted_as_records() -> None:
     """Protects CinC 2017's noise and PTB-XL's sinus arrhythmia: one of two was called AF; no hours, no alarms."""
     of = [
@@ -75,7 +84,7 @@ def test_added_noise_is_marked_where_it_was_added() -> None:
 
 
 def test_synthetic_patients_are_what_they_are_called() -> None:
-    """Protects rows of synthetic patients: the whole record is the cause, none of it AF, each patient another one."""
+    """Protects rows of synthetic patients: the whole record is the cause, each patient another one, AF all or none."""
     records = synthetic_records()
     assert set(SYNTHETIC_CAUSES) <= set(CAUSES)
     assert {record.labels for record in records} == {(cause,) for cause in SYNTHETIC_CAUSES}
@@ -92,6 +101,13 @@ def test_synthetic_patients_are_what_they_are_called() -> None:
     truth, groups = case.truth(np.array([50_000]))
     assert truth[0, AF] == 0
     assert "bigeminy, trigeminy" in groups[0]
+    paced = load(Path("nowhere"), next(record for record in records if record.labels == ("paced AF",)))
+    assert paced.reference == (Interval(0, paced.end),)
+    assert paced.truth(np.array([50_000]))[0][0, AF] == 1
+    tachycardia = load(Path("nowhere"), next(record for record in records if record.labels == ("atrial tachycardia",)))
+    assert tachycardia.reference == ()
+    runs = tachycardia.stretches()["supraventricular tachycardia"]
+    assert length(runs) > 0.4 * tachycardia.end
     with pytest.raises(ValueError, match="no synthetic patient is called 'synthetic/x'"):
         recording_of(replace(bigeminy, path="synthetic/x"))
     with pytest.raises(ValueError, match="unknown cause 'hiccups'"):

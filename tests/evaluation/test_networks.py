@@ -3,12 +3,17 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from ecg.recording import Recording
 from tests.evaluation.databases import SEED, random_model, write_databases
 from wardbeat.evaluation.datasets import DATABASES, group_of
-from wardbeat.evaluation.networks import Seen, held_out, judges, left_out_file, model_of
+from wardbeat.evaluation.networks import UNLABELLED, Seen, held_out, judges, left_out_file, model_of
 from wardbeat.evaluation.run import Request
+from wardbeat.training import noise
+from wardbeat.training.cache import FITTED_ON
+from wardbeat.training.config import TrainingConfig
 from wardbeat.training.records import Record
 from wardbeat.training.sampler import Split, split_of
 
@@ -71,6 +76,38 @@ def test_all_is_each_database_there_is(tmp_path: Path, data: Path) -> None:
     assert (synthetic.seen, len(synthetic.records)) == (Seen.GENERATOR, synthetic.of)
     assert synthetic.weights == tmp_path / "weights" / "model.safetensors"
     assert "synthetic" in DATABASES
+
+
+def test_what_every_network_had_without_labels_is_told(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Protects "nothing of it": what made MiniRocket's biases and the noise bank made them for every fold."""
+    read: set[str] = set()
+    loud = np.random.default_rng(0).normal(0, 300, (2, 2, 250 * 430)).astype(np.float32)
+
+    def reading(path: Path) -> Recording:
+        read.add(path.parent.name)
+        return Recording(path.name, 250, ("I", "II"), loud[path.parent.name == "mitdb"])
+
+    monkeypatch.setattr(noise, "read_recording", reading)
+    monkeypatch.setattr(noise, "records_of", lambda _, name: [Record(name, f"{name}/118", "s", ("UNACCEPTABLE",))])
+    noise.noise_bank(tmp_path)
+    assert read | set(FITTED_ON) == set(UNLABELLED)
+    left_out(tmp_path, "fold1", "ptbxl", "cpsc2021")
+    assert [each.unlabelled for each in judges(data, ("ptbxl_native500",), None, True)] == [""]
+    left_out(tmp_path, "fold2", "mitdb")
+    with (data / "index.csv").open("a", encoding="utf-8") as file:
+        file.write("nstdb_118/118e06,nstdb_118,s118,\n")
+    (judge,) = judges(data, ("nstdb_118",), None, True)
+    assert (judge.seen, judge.unlabelled) == (Seen.NOTHING, UNLABELLED["nstdb_118"])
+
+
+@pytest.mark.usefixtures("data")
+def test_a_database_and_its_noisy_copy_are_left_out_together(tmp_path: Path) -> None:
+    """Protects MIT-BIH 118: the network that left out mitdb did not learn from the noise stress test's copies of it."""
+    fold = left_out(tmp_path, "fold", "mitdb")
+    assert left_out_file("nstdb_118") == left_out_file("mitdb") == fold
+    assert TrainingConfig("cache", "run", left_out=("mitdb",)).left_out_datasets == {"mitdb", "nstdb_118"}
 
 
 def test_what_contradicts_itself_is_refused(data: Path) -> None:

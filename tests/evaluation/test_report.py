@@ -64,6 +64,8 @@ def made() -> Report:
             false_alarm_row("afdb", "paroxysmal", RECORDS, ALARMS, DRAWS),
             false_alarm_row("mitdb", "a|b", quiet, {"n1": [], "n2": []}, DRAWS),
         ),
+        flutter_episodes=(episode_row("mitdb", "burden", RECORDS[:2], PEAKS, ALARMS, DRAWS),),
+        false_flutter=(false_alarm_row("mitdb", "all records", RECORDS, ALARMS, DRAWS),),
         cpsc2021=(
             challenge_row(
                 "left out",
@@ -78,10 +80,12 @@ def made() -> Report:
         causes=(
             CauseRow("flutter", "mitdb", "windows", 40, Estimate(0.25, 0.1, 0.4, 40, 2), 2, 0.5, 3, 1),
             CauseRow("noise", "cinc2017", "records", 10, Estimate(0.1, None, None, 10, 1), 1),
+            CauseRow("paced AF", "synthetic", "windows", 9, Estimate(0.9, None, None, 9, 1), 1, af=True),
         ),
         coverage=(CoverageRow("mitdb", "af", 30, 3, Estimate(0.9, 0.8, 1.0, 3, 3), 0.875, 1.5),),
         networks=(
             NetworkRow("mitdb", "rhythm-1-ab", ("mitdb",), "nothing of it", 25, 25, 24, "r"),
+            NetworkRow("cpsc2018_extra", "rhythm-1-ab", ("cpsc2018",), "nothing of it", 9, 9, 9, "r", "its signals"),
             NetworkRow("ltafdb_rr", "rhythm-1-cd", (), "other patients", 0, 3, 0, "r"),
         ),
         notes=("Flutter is called AF.",),
@@ -206,6 +210,8 @@ def test_markdown_shows_each_table_with_its_counts() -> None:
         "Databases and leads",
         "AF episodes",
         "False AF alarms",
+        "Flutter episodes",
+        "False flutter alarms",
         "CPSC2021 score",
         "What is easily taken for AF",
         "Prediction sets",
@@ -223,6 +229,10 @@ def test_markdown_shows_each_table_with_its_counts() -> None:
     assert "0 / 0 / 1" in text
     assert "| flutter | mitdb | 40 windows | 2 | 25.0 (10.0–40.0) | 0.5 | 3 | 1 |" in text
     assert "| noise | cinc2017 | 10 records | 1 | 10.0 (–) | – | – | – |" in text
+    assert "| paced AF (is AF) | synthetic | 9 windows | 1 | 90.0 (–) | – | – | – |" in text
+    assert "| mitdb | burden | 2 | 1 | 2.0 | 3 | 2 |" in text
+    assert "| mitdb | all records | 3 | 2 | 0.10 | 4 | 1 | 0 |" in text
+    assert "| nothing of it; but without labels: its signals | 9 of 9 | 9 |" in text
     assert "| mitdb | af | 30 | 3 | 0.900 (0.800–1.000) | 0.875 | 1.50 |" in text
     assert "| mitdb | `rhythm-1-ab` | mitdb | nothing of it | 25 of 25 | 24 |" in text
     assert "| ltafdb_rr | not judged | – | all of its patients | 0 of 3 | 0 |" in text

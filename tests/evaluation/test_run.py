@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from alarms.alarm import AlarmEvent, Kind, Phase, Priority, State
-from models.classes import AF, NOISE, OUTPUTS
+from ecg.recording import Rhythm
+from models.classes import AF, FLUTTER, NOISE, OUTPUTS
 from models.rhythm_network import RhythmNetwork
 from stream.bed import BedConfig
 from stream.offline import analyze_beats, analyze_recording
@@ -124,6 +125,7 @@ def test_false_alarms_are_counted_per_bed_day_without_af(report: Report) -> None
     assert (seen.records, seen.alarms, seen.false, seen.false_confirmed) == (2, 2, 2, 2)
     assert seen.bed_days * DAY_S == pytest.approx(2 * 60.5, abs=1.5)
     assert seen.per_bed_day.value == pytest.approx(2 / seen.bed_days)
+    assert [(row.database, row.alarms) for row in report.false_flutter] == [("cpsc2021", 0), ("nsrdb_rr", 0)]
     right = false_alarm_row(report, "cpsc2021", "all records")
     assert (right.alarms, right.false) == (1, 0)
     assert right.bed_days * DAY_S == pytest.approx(30)
@@ -205,10 +207,10 @@ def test_beats_alone_make_episodes_and_alarms(af_everywhere: Path) -> None:
 def test_a_record_without_a_rhythm_note_is_judged_where_the_database_means_no_af() -> None:
     """Protects CPSC2021's records without AF, which have no note at all: all of them is known, and none of it is AF."""
     case = Case(Record("cpsc2021", "r", "s"), Told.ANNOTATIONS, None, None, (), (), 30_000)
-    assert (case.reference, case.unknown) == ((), ())
+    assert (case.reference, case.unknown(AF)) == ((), ())
     assert case.truth(np.array([5000]))[0][0, AF] == 0
     silent = replace(case, record=Record("mitdb", "r", "s"))
-    assert silent.unknown == (Interval(0, 30_000),)
+    assert silent.unknown(AF) == (Interval(0, 30_000),)
 
 
 def event(phase: Phase, at: int, onset: int, offset: int | None = None) -> AlarmEvent:
@@ -221,10 +223,11 @@ def event(phase: Phase, at: int, onset: int, offset: int | None = None) -> Alarm
 def test_an_alarm_is_timed_by_its_events() -> None:
     """Protects the delays: provisional at the start event, confirmed at the escalation, onset as it was known last."""
     life = [event(Phase.START, 9000, 4000), event(Phase.ESCALATE, 20_000, 5000), event(Phase.END, 40_000, 5000, 30_000)]
-    assert alarms_of(life) == (Alarm(5000, 30_000, 9000, 20_000),)
-    assert alarms_of([life[0], replace_offset(life[2], 5000)]) == (Alarm(5000, 5001, 9000, None),)
+    assert alarms_of(life, Kind.AF) == (Alarm(5000, 30_000, 9000, 20_000),)
+    assert alarms_of([life[0], replace_offset(life[2], 5000)], Kind.AF) == (Alarm(5000, 5001, 9000, None),)
+    assert alarms_of(life, Kind.FLUTTER) == ()
     with pytest.raises(ValueError, match="still active"):
-        alarms_of(life[:2])
+        alarms_of(life[:2], Kind.AF)
 
 
 def replace_offset(last: AlarmEvent, offset: int) -> AlarmEvent:
@@ -248,6 +251,34 @@ def test_alarms_are_false_where_they_fall() -> None:
     counts = {row.group: (row.alarms, row.false, row.false_confirmed) for row in rows}
     assert counts == {"all records": (3, 2, 1), "during flutter": (1, 1, 1)}
     assert rows[1].bed_days * DAY_S == pytest.approx(60)
+
+
+def test_where_flutter_may_be_nobody_is_blamed_for_it() -> None:
+    """Protects flutter's false alarms: VitalDB's one word for AF and flutter is AF, and flutter perhaps."""
+    rhythms = (Rhythm("N", 0, 10_000), Rhythm("AFIB/AFL", 10_000, 20_000), Rhythm("N", 20_000, 30_000))
+    case = Case(Record("vitaldb_arrdb_rr", "r", "s"), Told.ANNOTATIONS, None, None, (), rhythms, 30_000)
+    assert (case.reference, case.flutter) == ((Interval(10_000, 20_000),), ())
+    assert (case.unknown(AF), case.unknown(FLUTTER)) == ((), (Interval(10_000, 20_000),))
+
+
+def test_flutter_is_judged_as_af_is() -> None:
+    """Protects the alarm that nothing measured: its episodes where it is annotated, its false alarms everywhere."""
+    whole = Episodes("r", "s", 500, Interval(0, 100_000), (), ())
+    flutter = replace(whole, reference=(Interval(20_000, 50_000),), told=(Interval(35_000, 60_000),))
+    alarms = (Alarm(30_000, 60_000, 31_000), Alarm(80_000, 90_000, 81_000, 82_000))
+    judged = Judged(Record("mitdb", "r", "s"), (), {}, whole, (), np.arange(0, 100_000, 400), {}, None, flutter, alarms)
+    none = replace(judged, flutter=replace(whole, name="n"), episodes=replace(whole, name="n"), flutter_alarms=())
+    databases = [tables.Database("mitdb", [judged]), tables.Database("nsrdb_rr", [none])]
+    burden, alarm = tables.flutter_episodes(databases, FEW_DRAWS)
+    assert (burden.database, burden.reference_episodes, burden.told_episodes) == ("mitdb", 1, 1)
+    assert burden.gross["duration_sensitivity"].value == pytest.approx(15 / 30)
+    assert burden.gross["duration_ppv"].value == pytest.approx(15 / 25)
+    assert (alarm.told_episodes, alarm.gross["episode_ppv"].value) == (2, 0.5)
+    rows = {row.database: row for row in tables.false_flutter(databases, FEW_DRAWS)}
+    found = rows["mitdb"]
+    assert (found.group, found.alarms, found.false, found.false_confirmed) == ("all records", 2, 1, 1)
+    assert found.bed_days * DAY_S == pytest.approx(140)
+    assert (rows["nsrdb_rr"].alarms, rows["nsrdb_rr"].bed_days * DAY_S) == (0, pytest.approx(200))
 
 
 def test_sets_of_leads() -> None:

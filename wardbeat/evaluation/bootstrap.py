@@ -111,7 +111,23 @@ def estimate_metric(
     level: float = LEVEL,
     seed: int = 0,
 ) -> Estimate:
-    """A metric of windows with known truth, and its interval; ``n`` is their number."""
+    """A metric of windows with known truth, and its interval.
+
+    Args:
+        metric: one of ``metrics.METRICS``.
+        truth: (n,) 1, 0 or NaN = not known.
+        score: (n,) probabilities.
+        subjects: (n,) the patient of each window.
+        draws: how often patients are drawn.
+        level: the share of draws within the interval, 0 … 1.
+        seed: of the draws.
+
+    Returns:
+        The estimate, whose ``n`` is the number of windows with known truth.
+
+    Raises:
+        ValueError: lengths differ, or as ``metric`` and ``estimate``.
+    """
     y, p, who = np.asarray(truth, np.float64), np.asarray(score, np.float64), np.asarray(subjects, dtype=np.str_)
     if y.shape != p.shape or y.shape != who.shape:
         raise ValueError(f"truth, score and subjects must be alike (n,): {y.shape}, {p.shape}, {who.shape}")

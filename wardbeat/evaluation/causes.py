@@ -1,4 +1,4 @@
-"""What is easily taken for AF, one by one: how often it was."""
+"""What is easily taken for AF, one by one: how often it was; and AF that is easily taken for something else."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,12 +19,18 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
     "sick sinus": ("sick sinus",),
     "pacing": ("pacing",),
     "flutter": ("flutter",),
+    "atrial tachycardia": ("atrial tachycardia", "multifocal atrial tachycardia", "supraventricular tachycardia"),
     "noise": ("noise",),
+    "paced AF": ("paced AF",),
 }
+IS_AF = ("paced AF",)
 
 
 def causes(databases: Sequence[Database], draws: Draws) -> tuple[report.CauseRow, ...]:
-    """Each cause in each database that has it, in windows (records, where a label holds for them) without AF."""
+    """Each cause in each database that has it, in windows (records, where a label holds for them).
+
+    Counted are those without AF; of ``IS_AF`` those with it.
+    """
     rows = (_row(cause, names, database, draws) for cause, names in CAUSES.items() for database in databases)
     return tuple(row for row in rows if row)
 
@@ -32,14 +38,16 @@ def causes(databases: Sequence[Database], draws: Draws) -> tuple[report.CauseRow
 def _row(cause: str, names: Sequence[str], database: Database, draws: Draws) -> report.CauseRow | None:
     windows, subjects = database.windows()
     named = np.array([not group.isdisjoint(names) for group in windows.groups], np.bool_)
-    of = named & (windows.truth[:, AF] == 0)
+    af = cause in IS_AF
+    of = named & (windows.truth[:, AF] == af)
     if not of.any():
         return None
     called = (windows.score[of, AF] >= THRESHOLD).astype(np.float64)
     estimate = draws(lambda weight: float(weight @ called / weight.sum()), subjects[of].tolist())
     who = len(np.unique(subjects[of]))
-    if not database.long:
-        return report.CauseRow(cause, database.name, "records", len(called), estimate, who)
+    if af or not database.long:
+        unit = "windows" if database.long else "records"
+        return report.CauseRow(cause, database.name, unit, len(called), estimate, who, af=af)
     members = [each for each in database.long if any(name in (each.stretches or {}) for name in names)]
     false = {each.record.path: false_of(each) for each in members}
     alarms = false_alarm_row(database.name, cause, [within(each, *names) for each in members], false, draws)

@@ -61,7 +61,14 @@ class Reference:
 
 @dataclass(frozen=True)
 class Score:
-    """Of one record."""
+    """Of one record.
+
+    Attributes:
+        kind: what it shows.
+        told: what it was told to show.
+        ur: credit for the kind, -2 … 1.
+        ue: credit for the endpoints, 0 or more.
+    """
 
     kind: Kind
     told: Kind
@@ -70,6 +77,7 @@ class Score:
 
     @property
     def u(self) -> float:
+        """The record's score, Ur + Ue."""
         return self.ur + self.ue
 
 

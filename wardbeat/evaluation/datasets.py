@@ -198,12 +198,11 @@ class Case:
         """Annotated atrial flutter."""
         return self._where(lambda row: bool(row[FLUTTER] == 1))
 
-    @property
-    def unknown(self) -> Intervals:
-        """Where nobody says whether there is AF."""
+    def unknown(self, rhythm: int) -> Intervals:
+        """Where nobody says whether there is ``rhythm``, an index of ``RHYTHMS``; free of AF is free of flutter."""
         if self.told is not Told.ANNOTATIONS:
             return ()
-        known = self._where(lambda row: not np.isnan(row[AF]))
+        known = self._where(lambda row: not np.isnan(row[rhythm]))
         return without((Interval(0, self.end),), known)
 
     def stretches(self) -> dict[str, Intervals]:

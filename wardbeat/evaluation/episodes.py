@@ -1,11 +1,12 @@
-"""AF episodes told against AF episodes annotated, after ANSI/AAMI EC57.
+"""Episodes of AF, or of flutter, told against those annotated, after ANSI/AAMI EC57.
 
 Definitions as in EC57:2012 and its reference implementation, PhysioNet's ``epicmp`` (WFDB Applications Guide):
 
 - an episode is detected, or true, if any of it overlaps an episode of the other list, be it by one sample;
 - episode sensitivity = detected of the annotated episodes; episode positive predictivity = true ones of those told;
 - duration sensitivity and positive predictivity = the same of the time in them;
-- annotated flutter is left out of the positive predictivities only: to call it AF is there neither right nor wrong;
+- of AF, annotated flutter is left out of the positive predictivities only: to call it AF is there neither right nor
+  wrong;
 - gross figures pool all records, average figures are means over the records that define them.
 
 Two things differ. ``epicmp`` skips the first five minutes, in which a device may learn; here the caller says what is
@@ -31,9 +32,9 @@ class Record:
         subject: the patient.
         fs: sampling rate, Hz.
         analysed: what was judged at all.
-        reference: annotated AF.
-        told: AF that was told.
-        flutter: annotated atrial flutter; not AF, and left out of the positive predictivities.
+        reference: annotated AF (of a comparison of flutter: flutter).
+        told: what of it was told.
+        flutter: annotated atrial flutter where AF is compared; not AF, and left out of the positive predictivities.
         unknown: where nobody knows the rhythm, left out of everything.
     """
 
@@ -103,23 +104,27 @@ class Comparison:
 
     @property
     def episode_sensitivity(self) -> float:
+        """Share of the annotated episodes that were detected, 0 … 1; NaN without any."""
         return ratio(self.detected_episodes, self.reference_episodes)
 
     @property
     def episode_ppv(self) -> float:
+        """Share of the episodes told that are true, 0 … 1; NaN without any."""
         return ratio(self.true_episodes, self.told_episodes)
 
     @property
     def duration_sensitivity(self) -> float:
+        """Share of the annotated time that was told, 0 … 1; NaN without any."""
         return ratio(self.detected_s, self.reference_s)
 
     @property
     def duration_ppv(self) -> float:
+        """Share of the time told that is annotated, 0 … 1; NaN without any."""
         return ratio(self.true_s, self.told_s)
 
     @property
     def burden_error(self) -> float:
-        """AF told minus AF annotated, as a share of the time judged; positive where too much was told."""
+        """AF told minus AF annotated, as a share (-1 … 1) of the time judged, NaN without any; positive: too much."""
         return ratio(self.called_af_s - self.af_s, self.judged_s)
 
 
@@ -193,12 +198,12 @@ def average(comparisons: Sequence[Comparison], figure: str) -> Average:
 
 @dataclass(frozen=True)
 class Alarm:
-    """An AF alarm, in samples of its record.
+    """An alarm of AF or flutter, in samples of its record.
 
     Attributes:
         onset: of the episode that it tells, which lies before the alarm.
         offset: of the episode.
-        provisional_at: the sample at whose arrival the ward said "AF?".
+        provisional_at: the sample at whose arrival the ward said "AF?" (or "Flutter?").
         confirmed_at: the sample at whose arrival it said "AF"; None if it never did.
     """
 
@@ -210,11 +215,17 @@ class Alarm:
 
 @dataclass(frozen=True)
 class FalseAlarms:
-    """AF alarms in time without AF, of one record or summed.
+    """Alarms of a rhythm, AF below, in time without it, of one record or summed.
 
     A false alarm is one whose episode overlaps no annotated AF; episodes that lie wholly where nothing is judged do not
-    count. Alarms in flutter are false: the nurse is told of AF. A bed-day is 24 h of judged time that is not annotated
-    as AF: only there can an alarm be false, so a record full of AF cannot thin the rate out.
+    count. AF alarms in flutter are false: the nurse is told of AF. A bed-day is 24 h of judged time that is not
+    annotated as AF: only there can an alarm be false, so a record full of AF cannot thin the rate out.
+
+    Attributes:
+        alarms: all of them, of which
+        false: are false, of which
+        false_confirmed: were confirmed.
+        bed_days: judged time without AF, in days of 24 h.
     """
 
     alarms: int
@@ -224,6 +235,7 @@ class FalseAlarms:
 
     @property
     def per_bed_day(self) -> float:
+        """False alarms a bed-day; NaN where no time without AF was judged."""
         return ratio(self.false, self.bed_days)
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from alarms.alarm import AlarmEvent, Kind, Phase
 from alarms.episodes import Episode
 from ecg.quality import LeadState
-from models.classes import FINDINGS, NOISE, OUTPUTS, RHYTHMS
+from models.classes import AF, FINDINGS, FLUTTER, NOISE, OUTPUTS, RHYTHMS
 from models.finding import Finding
 from models.rhythm_network import RhythmNetwork
 from stream.bed import BedConfig
@@ -87,6 +87,8 @@ class Judged:
         r_peaks: annotated ones, else those that were found, 500 Hz.
         stretches: where rhythms other than AF were annotated.
         score: the challenge's.
+        flutter: as ``episodes``, of flutter.
+        flutter_alarms: of flutter.
     """
 
     record: Record
@@ -97,12 +99,8 @@ class Judged:
     r_peaks: Indices | None = None
     stretches: dict[str, Intervals] | None = None
     score: cpsc2021.Score | None = None
-
-    @property
-    def alarmed(self) -> Episodes:
-        """Annotated and told by the alarms."""
-        assert self.episodes is not None
-        return replace(self.episodes, told=merged((alarm.onset, alarm.offset) for alarm in self.alarms))
+    flutter: Episodes | None = None
+    flutter_alarms: tuple[Alarm, ...] = ()
 
 
 @cache
@@ -132,25 +130,34 @@ def judge(record: Record, task: Task) -> Judged:
     assert widest is not None
     if not case.long:
         return Judged(record, case.tags(), windows)
-    told = told_of(widest.episodes, Kind.AF, case.end)
+    af = Episodes(
+        name=record.path,
+        subject=record.subject,
+        fs=ANALYSIS_FS,
+        analysed=Interval(0, case.end),
+        reference=case.reference,
+        told=told_of(widest.episodes, Kind.AF, case.end),
+        flutter=case.flutter,
+        unknown=case.unknown(AF),
+    )
+    flutter = replace(
+        af,
+        reference=case.flutter,
+        told=told_of(widest.episodes, Kind.FLUTTER, case.end),
+        flutter=(),
+        unknown=case.unknown(FLUTTER),
+    )
     return Judged(
         record,
         case.tags(),
         windows,
-        Episodes(
-            name=record.path,
-            subject=record.subject,
-            fs=ANALYSIS_FS,
-            analysed=Interval(0, case.end),
-            reference=case.reference,
-            told=told,
-            flutter=case.flutter,
-            unknown=case.unknown,
-        ),
-        alarms_of(widest.alarms),
+        af,
+        alarms_of(widest.alarms, Kind.AF),
         np.array(widest.beats, np.int64) if case.beats is None else case.beats,
         case.stretches(),
         _challenge_score(task.data, case, widest.episodes) if record.dataset == CHALLENGE else None,
+        flutter,
+        alarms_of(widest.alarms, Kind.FLUTTER),
     )
 
 
@@ -228,15 +235,15 @@ def told_of(episodes: Sequence[Episode], kind: Kind, end: int) -> Intervals:
     )
 
 
-def alarms_of(events: Sequence[AlarmEvent]) -> tuple[Alarm, ...]:
-    """The AF alarms of a record, from start to end, each with the onset that was known last.
+def alarms_of(events: Sequence[AlarmEvent], kind: Kind) -> tuple[Alarm, ...]:
+    """The alarms of one kind of a record, from start to end, each with the onset that was known last.
 
     Raises:
         ValueError: an alarm did not end: the record did not.
     """
     of: dict[str, list[AlarmEvent]] = {}
     for event in events:
-        if event.kind is Kind.AF:
+        if event.kind is kind:
             of.setdefault(event.id, []).append(event)
     alarms = []
     for name, life in of.items():

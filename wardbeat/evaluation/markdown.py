@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from wardbeat.evaluation.bootstrap import Estimate
 from wardbeat.evaluation.metrics import CALIBRATION_BINS, THRESHOLD
-from wardbeat.evaluation.report import Mean, Report, Timing, WindowTable
+from wardbeat.evaluation.report import EpisodeRow, FalseAlarmRow, Mean, Report, Timing, WindowTable
 
 METRIC_TITLES: Mapping[str, str] = {
     "auroc": "AUROC",
@@ -45,7 +45,8 @@ def show(estimate: Estimate, digits: int = 3, scale: float = 1.0) -> str:
     return f"{value} ({estimate.low * scale:.{digits}f}–{high})"
 
 
-def _show_timing(timing: Timing | None) -> str:
+def show_timing(timing: Timing | None) -> str:
+    """The median, of how many of how many: "5.5 (0.8–11.5), 10 of 17"; "∞" where most were missed."""
     if timing is None:
         return "–"
     median = timing.median
@@ -71,7 +72,7 @@ def window_table(of: WindowTable) -> str:
     return f"## {of.title}\n\nPositive is: {of.question}.\n\n{table([str(cell) for cell in head], rows)}"
 
 
-def _episodes(report: Report) -> str:
+def _episodes(title: str, episodes: Sequence[EpisodeRow]) -> str:
     what = ["database", "reading", "records", "subjects", "hours", "annotated", "told"]
     figures = table(
         [*what, *FIGURE_TITLES.values(), "burden error, points", "burden bias, points"],
@@ -80,28 +81,29 @@ def _episodes(report: Report) -> str:
             + [row.reference_episodes, row.told_episodes]
             + [show(row.gross[name]) for name in FIGURE_TITLES]
             + [show(row.burden_error, 2, 100), show(row.burden_bias, 2, 100)]
-            for row in report.episodes
+            for row in episodes
         ),
     )
     averages = table(
         ["database", "reading", "records", *FIGURE_TITLES.values()],
         (
             [row.database, row.group, row.records] + [_show_mean(row.average[name]) for name in FIGURE_TITLES]
-            for row in report.episodes
+            for row in episodes
         ),
     )
     timings = table(
         ["database", "reading", "records", "subjects", *TIMING_TITLES.values()],
         (
             [row.database, row.group, row.records, row.subjects]
-            + [_show_timing(row.timing.get(name)) for name in TIMING_TITLES]
-            for row in report.episodes
+            + [show_timing(row.timing.get(name)) for name in TIMING_TITLES]
+            for row in episodes
         ),
     )
     return (
-        f"## AF episodes, after EC57\n\nGross, all records pooled:\n\n{figures}\n\n"
+        f"## {title} episodes, after EC57\n\nGross, all records pooled:\n\n{figures}\n\n"
         f"Average, each record weighing the same, and the records that define it:\n\n{averages}\n\n"
-        f"Medians of absolute errors and of delays, and how many went into each of how many could have:\n\n{timings}"
+        "Medians of absolute errors and of delays, and how many went into each of how many could have: errors are of "
+        f"the changes that were told, while in the delays a missed episode counts as endless:\n\n{timings}"
     )
 
 
@@ -109,7 +111,7 @@ def _show_mean(mean: Mean) -> str:
     return ("–" if mean.value is None else f"{mean.value:.3f}") + f", {mean.records}"
 
 
-def _false_alarms(report: Report) -> str:
+def _false_alarms(title: str, alarms: Sequence[FalseAlarmRow]) -> str:
     rows = (
         (
             row.database,
@@ -122,17 +124,17 @@ def _false_alarms(report: Report) -> str:
             row.false_confirmed,
             show(row.per_bed_day, 2),
         )
-        for row in report.false_alarms
+        for row in alarms
     )
     head = ["database", "group", "records", "subjects", "bed-days", "alarms", "false", "false, confirmed"]
-    return f"## False AF alarms\n\n{table([*head, 'false a bed-day'], rows)}"
+    return f"## False {title} alarms\n\n{table([*head, 'false a bed-day'], rows)}"
 
 
 def causes(report: Report) -> str:
     """What is easily taken for AF, one by one."""
     rows = (
         (
-            row.cause,
+            f"{row.cause} (is AF)" if row.af else row.cause,
             row.database,
             f"{row.n} {row.unit}",
             row.subjects,
@@ -143,11 +145,12 @@ def causes(report: Report) -> str:
         )
         for row in report.causes
     )
-    head = ["cause", "database", "n without AF", "subjects", "called AF, %", "hours", "false AF alarms", "confirmed"]
+    head = ["cause", "database", "n", "subjects", "called AF, %", "hours", "false AF alarms", "confirmed"]
     return (
         "## What is easily taken for AF, one by one\n\n"
         "From labels and annotations; where nobody annotated enough of it, synthetic patients stand beside. An alarm "
-        f"counts with each cause that it touches.\n\n{table(head, rows)}"
+        "counts with each cause that it touches. Counted is what has no AF; what is AF is marked so, and all of it has "
+        f"to be called so.\n\n{table(head, rows)}"
     )
 
 
@@ -179,7 +182,8 @@ def networks(report: Report) -> str:
             row.database,
             f"`{row.model}`" if row.records else "not judged",
             ", ".join(row.left_out) or "–",
-            row.seen if row.records else "all of its patients",
+            (row.seen if row.records else "all of its patients")
+            + (f"; but without labels: {row.unlabelled}" if row.unlabelled else ""),
             f"{row.records} of {row.of}",
             row.subjects,
         )
@@ -216,9 +220,9 @@ def _legend(report: Report) -> str:
         f"F1, sensitivity, specificity and PPV are at the fixed threshold {THRESHOLD}; ECE is over "
         f"{CALIBRATION_BINS} bins. – is undefined.",
         "An episode counts as detected or true if any of it overlaps (ANSI/AAMI EC57); annotated flutter is left out "
-        "of the positive predictivities (+P). Delays count missed episodes as infinite (∞).",
-        "A bed-day is 24 h of judged time without annotated AF. A false alarm overlaps no annotated AF. Where there "
-        "was none, the upper bound is Poisson's.",
+        "of AF's positive predictivities (+P). Delays count missed episodes as infinite (∞).",
+        "A bed-day is 24 h of judged time without annotated AF. A false alarm overlaps no annotated AF. Of flutter's "
+        "alarms the same holds of flutter. Where there was none, the upper bound is Poisson's.",
     )
     return "## How to read this\n\n" + "\n".join(f"- {line}" for line in lines)
 
@@ -230,9 +234,13 @@ def to_markdown(report: Report) -> str:
         parts.append(networks(report))
     parts += map(window_table, report.windows)
     if report.episodes:
-        parts.append(_episodes(report))
+        parts.append(_episodes("AF", report.episodes))
+    if report.flutter_episodes:
+        parts.append(_episodes("Flutter", report.flutter_episodes))
     if report.false_alarms:
-        parts.append(_false_alarms(report))
+        parts.append(_false_alarms("AF", report.false_alarms))
+    if report.false_flutter:
+        parts.append(_false_alarms("flutter", report.false_flutter))
     if report.causes:
         parts.append(causes(report))
     if report.cpsc2021:

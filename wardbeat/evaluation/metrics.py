@@ -97,14 +97,17 @@ class Confusion:
 
     @property
     def sensitivity(self) -> float:
+        """tp / (tp + fn), 0 … 1; NaN without positives."""
         return _ratio(self.tp, self.tp + self.fn)
 
     @property
     def specificity(self) -> float:
+        """tn / (tn + fp), 0 … 1; NaN without negatives."""
         return _ratio(self.tn, self.tn + self.fp)
 
     @property
     def ppv(self) -> float:
+        """tp / (tp + fp), 0 … 1; NaN where nothing was called positive."""
         return _ratio(self.tp, self.tp + self.fp)
 
     @property

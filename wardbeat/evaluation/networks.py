@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -11,6 +11,7 @@ from pathlib import Path
 from models.network.weights import Model, default_path, load_model
 from wardbeat.evaluation.datasets import DATABASES, group_of
 from wardbeat.evaluation.synthetic import SYNTHETIC, synthetic_records
+from wardbeat.training.cache import FITTED_ON
 from wardbeat.training.config import GROUPS
 from wardbeat.training.records import Record, records_of
 from wardbeat.training.sampler import Split, split_of
@@ -28,6 +29,16 @@ class Seen(StrEnum):
     SOME = "patients of it, unless its card says otherwise"
 
 
+# What every network, whatever it left out, had of a database: it is made once for all of them, without labels.
+_KERNELS = "its signals are among those that set MiniRocket's biases"
+_NOISE = "the noise that nstdb_118 adds to MIT-BIH 118 (its clean copy taken away) is among training's noise"
+UNLABELLED: Mapping[str, str] = {
+    **dict.fromkeys(FITTED_ON, _KERNELS),
+    "cinc2011": f"{_KERNELS}, and its unreadable leads among training's noise",
+    **dict.fromkeys(GROUPS["mitdb"], _NOISE),
+}
+
+
 @dataclass(frozen=True)
 class Judge:
     """One database, and who judges it.
@@ -41,6 +52,7 @@ class Judge:
         left_out: the groups that the network left out.
         seen: of the database.
         recipe: hash of how the network was trained.
+        unlabelled: what it had of the database besides, without labels; empty where nothing.
     """
 
     database: str
@@ -51,6 +63,7 @@ class Judge:
     left_out: tuple[str, ...]
     seen: Seen
     recipe: str
+    unlabelled: str
 
 
 @cache
@@ -118,7 +131,8 @@ def judges(data: Path, databases: Sequence[str], weights: Path | None, left_out:
 
 def _judge(name: str, kept: Sequence[Record], rows: Sequence[Record], weights: Path, seen: Seen) -> Judge:
     model = model_of(weights)
-    return Judge(name, kept, len(rows), weights, model.name, left_out_of(model), seen, recipe_of(model))
+    unlabelled = UNLABELLED.get(name, "")
+    return Judge(name, kept, len(rows), weights, model.name, left_out_of(model), seen, recipe_of(model), unlabelled)
 
 
 def folder() -> Path:

@@ -54,7 +54,7 @@ class Timing(msgspec.Struct, frozen=True):
     """Medians over onsets, offsets or alarms.
 
     Attributes:
-        median: its ``n`` is how many went into it.
+        median: its ``n`` is how many went into it: of errors, those that were told; of delays, all of them.
         of: how many could have.
     """
 
@@ -63,7 +63,7 @@ class Timing(msgspec.Struct, frozen=True):
 
 
 class EpisodeRow(msgspec.Struct, frozen=True):
-    """EC57 figures, burden and timing of one database by one reading of the evidence.
+    """EC57 figures, burden and timing of AF, or of flutter, of one database by one reading of the evidence.
 
     Attributes:
         database: where the records come from.
@@ -76,7 +76,7 @@ class EpisodeRow(msgspec.Struct, frozen=True):
         gross: episode and duration sensitivity and ppv, all records pooled.
         average: the same, each record weighing the same.
         burden_error: absolute, mean over records, as a share of the time.
-        burden_bias: signed, pooled; positive where too much AF was told.
+        burden_bias: signed, pooled; positive where too much was told.
         timing: "onset_beats", "onset_s", "offset_beats", "offset_s" (absolute errors of those told) and
             "provisional_s", "confirmed_s" (delays; missed episodes count as infinite).
     """
@@ -96,16 +96,16 @@ class EpisodeRow(msgspec.Struct, frozen=True):
 
 
 class FalseAlarmRow(msgspec.Struct, frozen=True):
-    """AF alarms where there is no AF, of records alike.
+    """AF alarms where there is no AF, of records alike; or flutter alarms where there is no flutter.
 
     Attributes:
         database: where the records come from.
         group: what they have in common: sinus arrhythmia, PACs, bigeminy, sick sinus, pacing, flutter, noise.
         records: how many.
         subjects: patients in them.
-        bed_days: judged time without AF, in days.
-        alarms: all AF alarms, of which
-        false: overlap no annotated AF, of which
+        bed_days: judged time without AF (flutter), in days.
+        alarms: all of AF (flutter), of which
+        false: overlap none that is annotated, of which
         false_confirmed: were confirmed.
         per_bed_day: false ones a day.
     """
@@ -128,12 +128,13 @@ class CauseRow(msgspec.Struct, frozen=True):
         cause: such as "flutter"; see ``causes.CAUSES``.
         database: where it occurs.
         unit: what is counted: "records" that a label holds for, or "windows" of 10 s.
-        n: how many, all without AF, of which
+        n: how many, all without AF unless ``af``, of which
         called: the share that was called AF at the fixed threshold.
         subjects: patients.
         hours: annotated as such and without AF; 0 where labels hold for whole records.
         false: false AF alarms that touch these hours, of which
         confirmed: were confirmed.
+        af: it is AF, and has to be called so.
     """
 
     cause: str
@@ -145,6 +146,7 @@ class CauseRow(msgspec.Struct, frozen=True):
     hours: float = 0.0
     false: int = 0
     confirmed: int = 0
+    af: bool = False
 
 
 class CoverageRow(msgspec.Struct, frozen=True):
@@ -177,6 +179,7 @@ class NetworkRow(msgspec.Struct, frozen=True):
         model: hash of the network; empty where nobody judged.
         left_out: what that network left out.
         seen: what it had seen of the database.
+        unlabelled: what it had of the database besides, without labels; empty where nothing.
         recipe: hash of how the network was trained, but for who was left out: alike in networks trained alike.
         records: judged, of
         of: as many.
@@ -191,6 +194,7 @@ class NetworkRow(msgspec.Struct, frozen=True):
     of: int
     subjects: int
     recipe: str = ""
+    unlabelled: str = ""
 
 
 class ChallengeRow(msgspec.Struct, frozen=True):
@@ -224,7 +228,9 @@ class Report(msgspec.Struct, frozen=True):
         protocol: what the network had seen of these patients and databases; one sentence.
         windows: tables over windows.
         episodes: one row a database and reading.
-        false_alarms: one row a group of records.
+        false_alarms: of AF, one row a group of records.
+        flutter_episodes: as ``episodes``, of flutter.
+        false_flutter: flutter alarms outside annotated flutter, one row a database.
         cpsc2021: rows of the challenge's score.
         causes: what is easily taken for AF, one by one.
         coverage: of the prediction sets.
@@ -241,6 +247,8 @@ class Report(msgspec.Struct, frozen=True):
     windows: tuple[WindowTable, ...] = ()
     episodes: tuple[EpisodeRow, ...] = ()
     false_alarms: tuple[FalseAlarmRow, ...] = ()
+    flutter_episodes: tuple[EpisodeRow, ...] = ()
+    false_flutter: tuple[FalseAlarmRow, ...] = ()
     cpsc2021: tuple[ChallengeRow, ...] = ()
     causes: tuple[CauseRow, ...] = ()
     coverage: tuple[CoverageRow, ...] = ()

@@ -23,6 +23,11 @@ from wardbeat.evaluation.synthetic import SYNTHETIC
 from wardbeat.evaluation.tables import Database
 from wardbeat.training.records import PLANS, Record
 
+# What people did who had seen these databases; the model card says which.
+CHOSEN = (
+    "Constants and features were chosen by people who looked at some of them: for a new hospital this is optimistic."
+)
+
 LEADS_SHOWN = ("12", "I", "II", "V1", "I+II+V1")
 
 Progress = Callable[[str, int, Iterable[Entry]], Iterable[Entry]]
@@ -138,6 +143,8 @@ def report_of(databases: Sequence[Database], request: Request, plan: Sequence[Ju
         windows=windows,
         episodes=tables.episodes(databases, draws),
         false_alarms=tables.false_alarms(databases, draws),
+        flutter_episodes=tables.flutter_episodes(databases, draws),
+        false_flutter=tables.false_flutter(databases, draws),
         cpsc2021=tables.challenge(databases, draws),
         causes=causes(databases, draws),
         coverage=tables.coverage(databases, draws),
@@ -151,17 +158,24 @@ def report_of(databases: Sequence[Database], request: Request, plan: Sequence[Ju
 
 def _network_row(by: Judge) -> NetworkRow:
     subjects = len({record.subject for record in by.records})
-    return NetworkRow(by.database, by.model, by.left_out, str(by.seen), len(by.records), by.of, subjects, by.recipe)
+    return NetworkRow(
+        by.database, by.model, by.left_out, str(by.seen), len(by.records), by.of, subjects, by.recipe, by.unlabelled
+    )
 
 
 def _protocol(request: Request, plan: Sequence[Judge]) -> str:
     if request.left_out:
-        never = (
-            "Each database was judged by a network that saw none of it, nor of the databases that share its patients, "
-            "in training, calibration or choice."
-        )
+        lines = [
+            "Each database was judged by a network that was neither trained nor calibrated on its patients, nor on the "
+            "databases that share them."
+        ]
         others = [each.database for each in plan if each.seen is not Seen.NOTHING and each.records]
-        return f"{never} Not so {', '.join(others)}: see who judged what." if others else never
+        if others:
+            lines.append(f"Not so {', '.join(others)}: see who judged what.")
+        had = [each.database for each in plan if each.unlabelled and each.records]
+        if had:
+            lines.append(f"All networks had something without labels of {', '.join(had)}: see there, too.")
+        return " ".join([*lines, CHOSEN])
     if request.weights is not None:
         return "All databases were judged by one network. Which of them it was trained on its file says."
     return "The shipped network, which was trained on patients of these databases: these figures are not zero-shot."

@@ -22,13 +22,29 @@ _RATIOS = {  # the counts that make each of EC57's figures
 
 @dataclass(frozen=True)
 class Draws:
-    """How intervals are drawn."""
+    """How intervals are drawn.
+
+    Attributes:
+        draws: how often patients are drawn.
+        level: share of the draws within the interval, 0 … 1.
+        seed: of the draws.
+    """
 
     draws: int = DRAWS
     level: float = LEVEL
     seed: int = 0
 
     def __call__(self, statistic: Callable[[Floats], float], subjects: Sequence[str], n: int | None = None) -> Estimate:
+        """``bootstrap.estimate`` with these draws.
+
+        Args:
+            statistic: takes the weight (rows,) float64 of each row; NaN where undefined.
+            subjects: (rows,) the patient of each row.
+            n: what the number was counted on; the number of rows where left out.
+
+        Raises:
+            ValueError: fewer than one draw, or a level outside 0 … 1.
+        """
         return estimate(statistic, subjects, n=n, draws=self.draws, level=self.level, seed=self.seed)
 
 
@@ -167,7 +183,7 @@ def false_alarm_row(
     alarms: Mapping[str, Sequence[Alarm]],
     draws: Draws = Draws(),
 ) -> report.FalseAlarmRow:
-    """AF alarms of records, by name, where there is no AF.
+    """Alarms of records, by name, in time without what they tell: the records' reference is AF, or flutter.
 
     Draws of patients without any false alarm say nothing of how many there might be: then the bounds are the exact ones
     of a Poisson rate (Garwood 1936), 0 and -ln((1 - level) / 2) a judged day.

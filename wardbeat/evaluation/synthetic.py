@@ -1,4 +1,4 @@
-"""Synthetic patients without AF whose rhythm is easily taken for it: where databases hold too few of a kind.
+"""Synthetic patients who are easily taken to have AF, or not to: where databases hold too few of a kind.
 
 They are other patients than those of training (``wardbeat.training.patients``), but of the same generator: what is
 right here may still be wrong on people.
@@ -26,6 +26,8 @@ CAUSES = (
     "pacing",
     "flutter",
     "noise",
+    "paced AF",
+    "atrial tachycardia",
 )
 
 
@@ -59,6 +61,10 @@ def script_of(cause: str, rng: np.random.Generator) -> str:
         return f"flutter(rate={rate:.0f}, block={block})+noise(30) {LENGTH_S}s"
     if cause == "noise":
         return f"sinus+noise({LOUD_UV}) {LENGTH_S}s"
+    if cause == "paced AF":  # the ventricles are regular: only what lies between the beats shows it
+        return f"paced(rate={between(55, 90)}, atria=af)+noise(30) {LENGTH_S}s"
+    if cause == "atrial tachycardia":  # in runs, each of a rate of its own
+        return f"pac(rate={between(60, 90)}, p={rng.uniform(0.2, 0.4):.2f}, run=20)+noise(30) {LENGTH_S}s"
     raise ValueError(f"unknown cause {cause!r}; known: {', '.join(CAUSES)}")
 
 

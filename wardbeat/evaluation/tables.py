@@ -1,6 +1,6 @@
 """From judged records to the rows of the report. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -19,6 +19,7 @@ from wardbeat.evaluation.summary import Draws, challenge_row, episode_row, false
 from wardbeat.training.config import GROUPS
 
 Mask = npt.NDArray[np.bool_]
+OfRhythm = tuple[Episodes, tuple[Alarm, ...]]  # what was told of AF, or of flutter, of a record
 
 QUESTION = "AF, against all else (flutter is not AF)"
 FEW = 5  # windows of a class, below which no rate of it says anything
@@ -26,6 +27,7 @@ ALARM_DUE_S = 30.0  # shorter episodes of AF need no alarm: AF is said of 30 s b
 RATES = ("auroc", "auprc", "f1", "sensitivity", "specificity")
 LEADS_TITLE = "AF by leads"
 OUTPUTS_TITLE = "Other outputs, all leads"
+ALL_RECORDS = "all records"
 NO_AF = "no AF in the record"
 POOLED = ("ptbxl",)  # groups whose members differ in rate and filtering, not in kind
 PAROXYSMAL = "paroxysmal records with a waveform"
@@ -44,7 +46,18 @@ class Database:
         return list(dict.fromkeys(chain.from_iterable(each.windows for each in self.judged)))
 
     def windows(self, leads: str | None = None) -> tuple[Windows, npt.NDArray[np.str_]]:
-        """All windows seen through ``leads`` (through all leads of each record if None), and the patient of each."""
+        """All windows seen through ``leads``, and the patient of each.
+
+        Args:
+            leads: a set of ``sets()``; None = all leads of each record.
+
+        Returns:
+            The w windows of all records that were seen so, in order; (w,) str, the patient's id, or the record's path
+            where the patient is not known.
+
+        Raises:
+            ValueError: no record was seen through these leads.
+        """
         chosen = [
             (each.record.subject or each.record.path, each.windows[name])
             for each in self.judged
@@ -180,18 +193,37 @@ def episodes(databases: Sequence[Database], draws: Draws) -> tuple[report.Episod
     ]
     if paroxysmal:
         of[PAROXYSMAL] = paroxysmal
+    return _both_readings(of, _of_af, draws)
+
+
+def flutter_episodes(databases: Sequence[Database], draws: Draws) -> tuple[report.EpisodeRow, ...]:
+    """Two rows, burden and alarm, of each database that has annotated flutter."""
+    return _both_readings({database.name: database.long for database in databases}, _of_flutter, draws)
+
+
+def _both_readings(
+    of: Mapping[str, Sequence[Judged]], rhythm: Callable[[Judged], OfRhythm], draws: Draws
+) -> tuple[report.EpisodeRow, ...]:
     rows = []
     for name, judged in of.items():
-        if not any(_of(each).reference for each in judged):
+        told = [rhythm(each) for each in judged]
+        if not any(records.reference for records, _ in told):
             continue
         r_peaks = {each.record.path: each.r_peaks for each in judged if each.r_peaks is not None}
-        alarms = {each.record.path: each.alarms for each in judged}
-        for reading, records in (
-            ("burden", [_of(each) for each in judged]),
-            ("alarm", [each.alarmed for each in judged]),
-        ):
+        alarms = {record.name: alarms for record, alarms in told}
+        alarmed = [replace(record, told=merged((a.onset, a.offset) for a in alarms)) for record, alarms in told]
+        for reading, records in (("burden", [record for record, _ in told]), ("alarm", alarmed)):
             rows.append(episode_row(name, reading, records, r_peaks, alarms, draws, shortest_alarmed_s=ALARM_DUE_S))
     return tuple(rows)
+
+
+def _of_af(judged: Judged) -> OfRhythm:
+    return _of(judged), judged.alarms
+
+
+def _of_flutter(judged: Judged) -> OfRhythm:
+    assert judged.flutter is not None
+    return judged.flutter, judged.flutter_alarms
 
 
 def _comes_or_goes(judged: Judged) -> bool:
@@ -211,7 +243,7 @@ def false_alarms(databases: Sequence[Database], draws: Draws) -> tuple[report.Fa
         judged = database.long
         alarms = {each.record.path: each.alarms for each in judged}
         tags = sorted(set(chain.from_iterable(each.tags for each in judged)))
-        groups = [("all records", judged), (NO_AF, [each for each in judged if not _of(each).reference])]
+        groups = [(ALL_RECORDS, judged), (NO_AF, [each for each in judged if not _of(each).reference])]
         groups += [
             (name, [each for each in judged if each.record.path in members])
             for name, members in SUBSETS.get(database.name, {}).items()
@@ -227,6 +259,17 @@ def false_alarms(databases: Sequence[Database], draws: Draws) -> tuple[report.Fa
             row = false_alarm_row(database.name, f"during {name}", stretches, false, draws)
             if row.bed_days > 0:
                 rows.append(row)
+    return tuple(rows)
+
+
+def false_flutter(databases: Sequence[Database], draws: Draws) -> tuple[report.FalseAlarmRow, ...]:
+    """Flutter alarms outside annotated flutter, of each database; time that may be flutter is left out."""
+    rows = []
+    for database in databases:
+        told = [_of_flutter(each) for each in database.long]
+        if told:
+            alarms = {record.name: alarms for record, alarms in told}
+            rows.append(false_alarm_row(database.name, ALL_RECORDS, [record for record, _ in told], alarms, draws))
     return tuple(rows)
 
 

@@ -2,8 +2,9 @@
 
 ``sampler.CachedDataset`` tells the arrays. In ``signal``, ``ppv`` and ``lead`` a row is a known lead of a window, and
 ``start`` (n + 1,) says where each window's rows begin; targets are NaN where the database does not say. Beside the
-datasets lie ``minirocket.safetensors`` (the kernels, fitted on databases that no leave-one-out figure is claimed for)
-and ``noise.safetensors`` (excerpts of real noise, for augmentation).
+datasets lie ``minirocket.safetensors`` (the kernels, their biases set by signals of ``FITTED_ON``, without labels) and
+``noise.safetensors`` (excerpts of real noise, for augmentation). Both serve every network, also one that leaves those
+databases out: ``evaluation.networks.UNLABELLED`` says so in reports and in the model card.
 """
 
 import argparse
@@ -105,7 +106,18 @@ def load_minirocket(folder: Path) -> MiniRocketParameters:
 
 
 def fit_minirocket(data: Path) -> MiniRocketParameters:
-    """Kernels shared by all leads, of the first window of each record of ``FITTED_ON`` that is no noise."""
+    """Kernels shared by all leads, of the first window of each record of ``FITTED_ON`` that is no noise.
+
+    Labels do no more than name the noise. Patients of every split are among them, and those of a fold that leaves one
+    of these databases out: biases are quantiles of what kernels yield on ECG, whosever it is.
+
+    Args:
+        data: folder with ``index.csv``.
+
+    Raises:
+        ValueError: the index lacks one of the databases, or none of their windows is usable.
+        ecg.readers.RecordError: a record cannot be read.
+    """
     blank = _any_kernels()
     signal, real = [], []
     for dataset in FITTED_ON:
