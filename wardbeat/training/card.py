@@ -1,6 +1,6 @@
 """The model card: what was measured, on whom, and what the model must not be used for.
 
-Every number comes from the model's file and from reports; the sentences here hold none.
+Every number comes from the model's file and from reports; the sentences of ``card_words`` hold none of them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,11 +9,11 @@ from typing import TypeVar
 
 import msgspec
 
-from models.classes import FINDINGS, OUTPUTS, RHYTHMS
+from models.classes import FINDINGS, FLUTTER, OUTPUTS, RHYTHMS
 from models.network.weights import Model
 from wardbeat.evaluation import markdown
 from wardbeat.evaluation.aims import AIMS
-from wardbeat.evaluation.markdown import FIGURE_TITLES, METRIC_TITLES, show, table
+from wardbeat.evaluation.markdown import FIGURE_TITLES, METRIC_TITLES, show, show_timing, table
 from wardbeat.evaluation.networks import Seen
 from wardbeat.evaluation.report import (
     CauseRow,
@@ -22,39 +22,19 @@ from wardbeat.evaluation.report import (
     FalseAlarmRow,
     NetworkRow,
     Report,
-    Timing,
     WindowRow,
 )
+from wardbeat.evaluation.synthetic import SYNTHETIC
 from wardbeat.evaluation.tables import LEADS_TITLE, OUTPUTS_TITLE, PAROXYSMAL, POOLED, pooled
+from wardbeat.training.card_words import CHOSEN, COST, ERRORS, FLUTTER_IS_RARE, LIMITS, NOT_FOR
 from wardbeat.training.config import GROUPS
 from wardbeat.training.records import PLANS
 from wardbeat.training.sampler import Split
 from wardbeat.training.sources import SOURCES
 
 Row = TypeVar("Row", WindowRow, EpisodeRow, FalseAlarmRow, CauseRow, CoverageRow)
-NOT_FOR = (
-    "Not a medical device: it was never tried on patients in care, and nobody has cleared it. It supports people who "
-    "watch; it does not replace them, another monitor, or a 12-lead ECG read by a physician.",
-    "Not a diagnosis. No treatment, such as anticoagulation or cardioversion, may rest on it.",
-    "Not for life-threatening rhythms: ventricular tachycardia, fibrillation, asystole and extreme rates are not what "
-    "the network was asked for. Rules on beats alarm on some of them, apart from it.",
-    "Not for ischaemia, infarction, QT, electrolytes, chamber size, or whether a pacemaker works.",
-    "Not for children or newborns, heart transplants, mechanical support or signals from within the heart: none of "
-    "them was measured on its own.",
-    "Not for comparing people, wards or sexes: the data does not tell who they are well enough to say that it errs "
-    "alike on all.",
-)
-LIMITS = (
-    "A probability is right for data mixed like that of its calibration. Where AF is rarer than there, as on most "
-    "wards, it is too high.",
-    "A prediction set keeps its promise on average over patients like those of its calibration, for each rhythm on its "
-    "own. It promises nothing about one given patient, nor about a kind of patient or device that was not there.",
-    "“other” is every rhythm that is neither AF, flutter, sinus nor noise, and is not told further.",
-    "Training used a part of each database, chosen by what could be had openly. Results on the whole databases, as "
-    "published elsewhere, are not comparable line by line.",
-    "Labels are those of the databases, whose mistakes were learnt and counted along.",
-)
-WITH_WAVEFORM = frozenset(name for name, plan in PLANS.items() if not plan.beats_only)
+# Their patients are in AF throughout or not at all: none of them is paroxysmal.
+WITH_WAVEFORM = frozenset(name for name, plan in PLANS.items() if not plan.beats_only) - {SYNTHETIC}
 AF_METRICS = ("auroc", "auprc", "f1", "sensitivity_at_1_percent_fp", "calibration_error")
 MARK = " †"  # of figures of databases that were not left out
 FEW_SUBJECTS = 5  # with an output, below which its AUROC says little; the report has all
@@ -107,34 +87,42 @@ def model_card(
             or it holds figures of another model as this one's.
     """
     unseen = _check(model, report)
-    aims, missed, report = _aims(report), _missed(report), _marked(report, unseen)
+    head, aims, missed, report = (
+        _head(model, file_bytes, report),
+        _aims(report),
+        _missed(report),
+        _marked(report, unseen),
+    )
     parts = [
-        _head(model, file_bytes),
+        head,
         "## What it must not be used for\n\n" + _bullets(NOT_FOR),
         aims,
         "## Where it falls short\n\n" + "\n\n".join(filter(None, (missed, remarks.strip(), _bullets(LIMITS)))),
         _windows(report, unseen),
         _episodes(report),
         _false_alarms(report),
+        _flutter(report),
         markdown.causes(report),
         _findings(report),
         _prediction_sets(model, report, unseen),
     ]
     if ablations:
         parts.append(_ablations(ablations))
-    parts += [markdown.networks(report) + _otherwise(report), _data(model), _training(model), AGAIN]
+    parts += [markdown.networks(report) + _otherwise(report), _data(model), _training(model)]
+    parts.append(_again(with_ablations=bool(ablations), with_remarks=bool(remarks)))
     return "\n\n".join(parts) + "\n"
 
 
-AGAIN = """## These figures again
+def _again(with_ablations: bool, with_remarks: bool) -> str:
+    others = " --remarks weights/remarks.md" * with_remarks + " --ablations weights/ablations.json" * with_ablations
+    return f"""## These figures again
 
 With the recordings unpacked into `.data`:
 
     wardbeat evaluate --left-out --data .data --json weights/evaluation.json --markdown weights/EVALUATION.md
-    wardbeat card weights/evaluation.json --out weights/MODEL_CARD.md
+    wardbeat card weights/evaluation.json{others} --out weights/MODEL_CARD.md
 
-It takes an hour or more of one core: with `--results FOLDER` it can be stopped, and goes on when started again. The
-table of parts and the reasons in words come from other files (`--ablations`, `--remarks`).
+It takes an hour or more of one core: with `--results FOLDER` it can be stopped, and goes on when started again.
 
 [EVALUATION.md](EVALUATION.md) holds all tables: each set of leads, signal quality, averages by record, every label."""
 
@@ -163,13 +151,17 @@ def _marked(report: Report, unseen: frozenset[str]) -> Report:
         windows=tuple(msgspec.structs.replace(of, rows=renamed(of.rows)) for of in report.windows),
         episodes=renamed(report.episodes),
         false_alarms=renamed(report.false_alarms),
+        flutter_episodes=renamed(report.flutter_episodes),
+        false_flutter=renamed(report.false_flutter),
         causes=renamed(report.causes),
         coverage=renamed(report.coverage),
     )
 
 
-def _head(model: Model, file_bytes: int) -> str:
+def _head(model: Model, file_bytes: int, report: Report) -> str:
     numbers = sum(array.size for array in model.network.values())
+    had = [f"of {row.database} {row.unlabelled}" for row in report.networks if row.unlabelled and row.records]
+    unlabelled = f"\n\nWithout labels every network had something of some databases: {'; '.join(had)}." if had else ""
     return (
         f"# Model card: {model.name}\n\n"
         f"Tells of 10 s of ECG, in any subset of twelve leads or from beats alone, with up to 60 s of its own past: "
@@ -180,7 +172,8 @@ def _head(model: Model, file_bytes: int) -> str:
         "**How to read the figures.** They are not of this file: for each database, networks trained in the same way "
         "without it judged it through the ward's own code, so they say what to expect of patients and devices that are "
         f"new. {MARK.strip()} marks what was not left out: this file judged patients of it that it did not learn from, "
-        "or synthetic ones. In brackets: 95 % intervals over draws of patients. Positive is AF; flutter is not AF."
+        "or synthetic ones. In brackets: 95 % intervals over draws of patients. Positive is AF; flutter is not AF.\n\n"
+        f"{CHOSEN}{unlabelled}"
     )
 
 
@@ -190,7 +183,7 @@ def _aims(report: Report) -> str:
         reached = aim.reached(report)
         verdict = "–" if reached is None else "yes" if reached.enough else "**no**"
         rows.append((aim.what, aim.wanted, "not measured" if reached is None else reached.shown, verdict))
-    return "## Aims, and what was reached\n\n" + table(("what", "aim", "reached", "enough"), rows)
+    return f"## Aims, and what was reached\n\n{table(('what', 'aim', 'reached', 'enough'), rows)}\n\n{ERRORS} {COST}"
 
 
 def _missed(report: Report) -> str:
@@ -234,7 +227,7 @@ def _episodes(report: Report) -> str:
     )
     return (
         "## AF episodes\n\nAfter EC57, all records pooled, by the reading for the burden; medians of absolute errors "
-        "and of delays, in which missed episodes count as endless; delays of episodes of half a minute and more."
+        f"and of delays, and of how many of all; delays of episodes of half a minute and more. {ERRORS}"
         f"{score}\n\n{table((*head, *timing), map(_episode_row, burden))}"
     )
 
@@ -247,15 +240,12 @@ def _episode_row(row: EpisodeRow) -> list[object]:
         row.reference_episodes,
         *(show(row.gross[name]) for name in FIGURE_TITLES),
         show(row.burden_error, 2, 100),
-        *(_median(row.timing[name]) for name in ("onset_beats", "offset_beats", "provisional_s", "confirmed_s")),
+        *(show_timing(row.timing[name]) for name in ("onset_beats", "offset_beats", "provisional_s", "confirmed_s")),
     ]
 
 
-def _median(timing: Timing) -> str:
-    return "∞" if timing.median.value is None and timing.median.n else show(timing.median, 1)
-
-
 def _false_alarms(report: Report) -> str:
+    flutter = {(row.database, row.group): (row.false, show(row.per_bed_day, 2)) for row in report.false_flutter}
     rows = [
         (
             row.database,
@@ -265,12 +255,41 @@ def _false_alarms(report: Report) -> str:
             row.false,
             row.false_confirmed,
             show(row.per_bed_day, 2),
+            *flutter.get((row.database, row.group), ("–", "–")),
         )
         for row in report.false_alarms
         if not row.group.startswith(("during", "records:"))
     ]
     head = ("database", "records", "n", "bed-days without AF", "false", "confirmed", "false a bed-day")
-    return f"## False AF alarms\n\n{table(head, rows)}"
+    return (
+        "## False alarms\n\nOf AF where there is no AF and, in the last two columns, of flutter where there is no "
+        f"flutter, a day of that.\n\n{table((*head, 'false flutter', 'false flutter a bed-day'), rows)}"
+    )
+
+
+def _flutter(report: Report) -> str:
+    patients = {
+        row.database: row.positive_subjects
+        for of in report.windows
+        if of.title == OUTPUTS_TITLE
+        for row in of.rows
+        if row.group == RHYTHMS[FLUTTER]
+    }
+    rows = [
+        (
+            row.database,
+            row.records,
+            patients.get(row.database, "–"),
+            f"{row.hours:.1f}",
+            row.reference_episodes,
+            row.told_episodes,
+            *(show(row.gross[name]) for name in FIGURE_TITLES),
+        )
+        for row in report.flutter_episodes
+        if row.group == "burden"
+    ]
+    head = ("database", "records", "patients with it", "hours", "episodes", "told", *FIGURE_TITLES.values())
+    return f"## Flutter\n\n{FLUTTER_IS_RARE}\n\n{table(head, rows)}"
 
 
 def _findings(report: Report) -> str:
@@ -280,7 +299,7 @@ def _findings(report: Report) -> str:
         for of in report.windows
         if of.title == OUTPUTS_TITLE
         for row in sorted(of.rows, key=lambda row: OUTPUTS.index(row.group))
-        if row.positive_subjects >= FEW_SUBJECTS
+        if row.positive_subjects >= FEW_SUBJECTS or row.group == RHYTHMS[FLUTTER]
     ]
     head = ("output", "database", "windows", "with it", "patients with it", "AUROC", "F1")
     return f"## What else it tells\n\nAll leads of each record.\n\n{table(head, rows)}"
@@ -295,16 +314,13 @@ def _prediction_sets(model: Model, report: Report, unseen: frozenset[str]) -> st
             for k, (rhythm, bar) in enumerate(zip(RHYTHMS, conformal.thresholds.tolist(), strict=True))
         ),
     )
-    short = sorted(
-        {
-            row.rhythm
-            for row in report.coverage
-            if row.database in unseen and row.covered.value is not None and row.covered.value < 1 - conformal.alpha[0]
-        },
-        key=RHYTHMS.index,
-    )
+    short: dict[str, list[str]] = {}
+    for row in report.coverage:
+        if row.database in unseen and row.covered.value is not None and row.covered.value < 1 - conformal.alpha[0]:
+            short.setdefault(row.rhythm, []).append(row.database)
+    named = (f"{rhythm} ({', '.join(short[rhythm])})" for rhythm in sorted(short, key=RHYTHMS.index))
     verdict = (
-        f"On databases never seen it is not kept everywhere: {', '.join(short)} fall short in one or more of them."
+        f"On databases never seen it is not kept everywhere: it falls short in {', '.join(named)}."
         if short
         else "It is kept on all databases measured here."
     )
