@@ -22,6 +22,7 @@ CMD ["--help"]
 
 FROM base AS gpu
 USER root
+# Torch brings CUDA in its wheels. The extra `kernels` is built with nvcc, which a slim image lacks.
 RUN pip install -c constraints.txt -e '.[gpu]'
 USER wardbeat
 

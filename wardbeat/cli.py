@@ -55,13 +55,17 @@ def worker(
     name: Annotated[str | None, typer.Option(help="this worker's name")] = None,
     redis: Annotated[str | None, typer.Option(help="address of Redis or Valkey")] = None,
     kafka: Annotated[str | None, typer.Option(help="bootstrap servers")] = None,
+    device: Annotated[str | None, typer.Option(help="what the network runs on: cpu or cuda")] = None,
     check: Annotated[bool, typer.Option("--check", help="only say whether the worker of this name is alive")] = False,
 ) -> None:
     """Watch beds: take chunks from the log, give findings and alarms."""
     from wardbeat.services import run_worker, worker_is_alive
 
-    settings = _settings(engine=engine, worker=name, redis=redis, kafka=kafka)
-    raise typer.Exit(not worker_is_alive(settings) if check else run_worker(settings))
+    settings = _settings(engine=engine, worker=name, redis=redis, kafka=kafka, device=device)
+    try:
+        raise typer.Exit(not worker_is_alive(settings) if check else run_worker(settings))
+    except SettingsError as error:
+        raise _fail(error) from None
 
 
 @app.command()
@@ -135,6 +139,8 @@ def analyze(
     from wardbeat.analyze import analyze_files
 
     settings = _settings(hr_low=hr_low, hr_high=hr_high)
+    if jobs > 1 and settings.device != "cpu":
+        raise typer.BadParameter(f"--jobs: a network on {settings.device!r} serves one process, got {jobs}")
 
     def work() -> None:
         if analyze_files(records, settings.beds(waves=False), json_lines, jobs, beats, fs, console):

@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from alarms.limits import Limits
 from models.network.weights import WeightsError
-from models.rhythm_network import RhythmNetwork
+from models.rhythm_network import Device, DeviceError, RhythmNetwork
 from stream.bed import BedConfig
 from stream.kafka.config import KafkaConfig
 
@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     secret: str = Field("", description="signs the tokens: at least 32 characters")
     metrics_open: bool = Field(False, description="/metrics without a token")
     weights: Path | None = Field(None, description="file of the network; the shipped one where not set")
+    device: Device = Field("cpu", description="what the network runs on; cuda needs torch and a GPU")
     hop_s: float = 1.0
     reorder_s: Annotated[float, Field(ge=0.2, le=10)] = 2.0
     hr_low: int = 50
@@ -90,10 +91,10 @@ class Settings(BaseSettings):
         )
 
     def beds(self, *, waves: bool = True) -> BedConfig:
-        """How beds are watched. Raises SettingsError where the network's file is not as it was written."""
+        """How beds are watched. Raises SettingsError where the network cannot be loaded, or not run on the device."""
         try:
-            network = RhythmNetwork.load(self.weights)
-        except WeightsError as error:
+            network = RhythmNetwork.load(self.weights, self.device)
+        except (WeightsError, DeviceError) as error:
             raise SettingsError(str(error)) from None
         return BedConfig(hop_s=self.hop_s, reorder_s=self.reorder_s, limits=self.limits(), waves=waves, network=network)
 

@@ -4,6 +4,7 @@ All three have the names and shapes of mamba_ssm.Mamba2, so that they share thei
 ``models.network.torch_network``, which alone imports this.
 """
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -163,8 +164,11 @@ class FusedMamba2(Mamba2):
 
 
 def kernel_mamba2(config: NetworkConfig) -> nn.Module:
-    """The same module on the CUDA kernels of mamba_ssm."""
+    """The same module on the CUDA kernels of mamba_ssm. Raises ImportError where it, or causal_conv1d, is missing."""
+    import causal_conv1d  # noqa: F401  # mamba_ssm begins without it, and fails at the first window
     from mamba_ssm import Mamba2 as Kernels
+
+    os.environ["TRITON_F32_DEFAULT"] = "ieee"  # its products would keep 10 bits (TF32); read when they are compiled
 
     module: nn.Module = Kernels(
         d_model=config.d,

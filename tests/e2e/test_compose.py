@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from ward import SECRET, Listener, Ward
 
@@ -68,15 +69,19 @@ def test_each_service_starts_and_the_ward_lives(
         return process
 
     assert start("topics").wait(60) == 0, (ward.folder / "topics.log").read_text()
-    for name in ("worker", "api", "worker-gpu"):
+    on_gpu = ["worker-gpu"] if torch.cuda.is_available() else []
+    for name in ("worker", "api", *on_gpu):
         start(name)
+    if not on_gpu:
+        assert start("worker-gpu").wait(60) == 1
+        assert "device 'cuda'" in (ward.folder / "worker-gpu.log").read_text()
     ward.wait_for(ward.api_answers, 60, "the API answers")
     start("feeder")
     listener = Listener(ward.url)
     ward.wait_for(lambda: len(live(listener)) == 8, 60, "eight live beds")
     with urllib.request.urlopen(f"{ward.url}/ready", timeout=5) as answer:
         assert answer.status == 200, json.load(answer)
-    for name in ("api", "worker", "worker-gpu"):
+    for name in ("api", "worker", *on_gpu):
         kind, python, *rest = compose[name]["healthcheck"]["test"]  # type: ignore[index]
         assert (kind, python) == ("CMD", "python")
         command = [sys.executable, *(word.replace(":8080", f":{ward.settings.port}") for word in rest)]
