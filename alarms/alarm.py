@@ -91,6 +91,7 @@ class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
         saliency: what the network looked at when an AF or flutter alarm started or was confirmed: lead → Grad-CAM in
             each of the ten seconds before ``at``, per cent of the largest.
         attention: which features it looked at: kind → per cent.
+        attention_by_second: the same in each of those ten seconds: kind → ten times per cent, oldest first.
     """
 
     id: str
@@ -113,6 +114,7 @@ class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
     offset: int | None = None
     saliency: dict[str, tuple[int, ...]] = {}
     attention: dict[str, int] = {}
+    attention_by_second: dict[str, tuple[int, ...]] = {}
     v: int = 1
 
 

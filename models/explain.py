@@ -39,11 +39,14 @@ class Explanation:
     Attributes:
         saliency: known lead → Grad-CAM in each of its ten seconds, 100 at the largest of all leads; zero where it
             spoke against.
-        attention: kind of feature token → its share of the attention.
+        attention: kind of feature token → its share of the window's attention; the kinds sum to 100 but for rounding.
+        attention_by_second: kind of feature token → its share in each of the ten seconds, oldest first; the kinds of a
+            second sum to 100 but for rounding.
     """
 
     saliency: dict[str, tuple[int, ...]]
     attention: dict[str, int]
+    attention_by_second: dict[str, tuple[int, ...]]
 
 
 def explain(result: Result, weights: Mapping[str, Floats], power: float, output: str) -> Explanation:
@@ -51,18 +54,28 @@ def explain(result: Result, weights: Mapping[str, Floats], power: float, output:
     cam = grad_cam(result.tokens[0], result.joint[0], weights, power, output)
     by_second = saliency(cam, result.lead_attention[0])
     known = result.lead_attention[0].any(axis=0)
-    share = result.attention[0].mean(axis=0)
-    attention = dict.fromkeys(TOKENS, 0.0)
-    for name, value in zip(TOKENS, share, strict=True):
-        attention[name] += float(value)
+    shares = attention_by_second(result.attention[0])
     return Explanation(
         saliency={
             lead: tuple(round(100 * float(value)) for value in by_second[:, at])
             for at, lead in enumerate(LEADS)
             if known[at]
         },
-        attention={name: round(100 * value) for name, value in attention.items()},
+        attention={kind: round(100 * float(share.mean())) for kind, share in shares.items()},
+        attention_by_second={kind: tuple(round(100 * float(s)) for s in share) for kind, share in shares.items()},
     )
+
+
+def attention_by_second(attention: Floats) -> dict[str, Floats]:
+    """Kind of feature token → (10,) its share in each second, of (100, 23) attention; the kinds of a second sum to 1.
+
+    The cross-attention asks once each tenth of a second, with what the signal and the pulse around it have told.
+    """
+    by_second = attention.reshape(SECONDS, TOKENS_PER_S, -1).mean(axis=1)  # (s, f)
+    shares = {kind: np.zeros(SECONDS, np.float32) for kind in TOKENS}
+    for kind, share in zip(TOKENS, by_second.T, strict=True):
+        shares[kind] += share
+    return shares
 
 
 def grad_cam(tokens: Floats, joint: Floats, weights: Mapping[str, Floats], power: float, output: str) -> Floats:

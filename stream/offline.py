@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alarms.alarm import AlarmEvent
-from alarms.episodes import Burden, Episode
+from alarms.episodes import Burden, Episode, EpisodeConfig
 from alarms.observation import Observation
 from alarms.rhythm_alarms import RhythmAlarms
 from alarms.rules import Rules
@@ -21,7 +21,7 @@ from models.features.extractor import RhythmMemory
 from models.finding import NO_MODEL, Finding
 from models.rhythm_network import RhythmNetwork
 from stream.bed import Bed, BedConfig, Step
-from stream.rhythm_watch import with_judgement
+from stream.rhythm_watch import explained, with_judgement
 from windowing.spans import ANALYSIS_FS, BLOCK
 
 CHUNK_S = 2.0  # larger than a monitor's chunks: results do not depend on it, the cost does
@@ -48,6 +48,8 @@ class Analysis:
         alarms: in the order of the log.
         episodes: of AF and flutter, by the burden's reading; all have ended. Empty without a network.
         burden: AF of the latest 24 hours; None without a network.
+        model: what it was analysed with: the network's name, or ``NO_MODEL``. A finding names what judged it: a window
+            that is not usable is not shown to the network.
     """
 
     record: str
@@ -59,17 +61,17 @@ class Analysis:
     alarms: list[AlarmEvent]
     episodes: tuple[Episode, ...] = ()
     burden: Burden | None = None
+    model: str = NO_MODEL
 
     def as_json(self) -> bytes:
-        """One JSON line: beats at the record's own rate, all times in seconds."""
-        model = self.findings[-1].model if self.findings else NO_MODEL
+        """One JSON line: beats at the record's own rate, all times in seconds. Names are those of the log's structs."""
         return msgspec.json.encode(
             {
                 "record": self.record,
                 "fs": self.fs,
                 "leads": self.leads,
                 "seconds": round(self.seconds, 3),
-                "model": model,
+                "model": self.model,
                 "beats": [round(beat * self.fs / ANALYSIS_FS) for beat in self.beats],
                 "findings": [
                     {
@@ -80,6 +82,10 @@ class Analysis:
                         "probabilities": finding.probabilities,
                         "prediction_set": finding.prediction_set,
                         "af_evidence": finding.af_evidence,
+                        "flutter_evidence": finding.flutter_evidence,
+                        "noise_evidence": finding.noise_evidence,
+                        "reason": finding.reason,
+                        "model": finding.model,
                     }
                     for finding in self.findings
                 ],
@@ -101,7 +107,14 @@ class Analysis:
                         "phase": event.phase,
                         "at_s": event.at / ANALYSIS_FS,
                         "onset_s": event.onset / ANALYSIS_FS,
+                        "offset_s": None if event.offset is None else event.offset / ANALYSIS_FS,
                         "text": event.text,
+                        "reason": event.reason,
+                        "prediction_set": event.prediction_set,
+                        "model": event.model,
+                        "saliency": event.saliency,
+                        "attention": event.attention,
+                        "attention_by_second": event.attention_by_second,
                     }
                     for event in self.alarms
                 ],
@@ -131,6 +144,7 @@ def analyze_recording(recording: Recording, config: BedConfig, *, bed: str = "of
         total.alarms,
         tuple(episodes),
         ward.rhythm.burden if ward.rhythm else None,
+        ward.model,
     )
 
 
@@ -145,7 +159,7 @@ def analyze_beats(name: str, beats: Indices, fs: float, config: BedConfig, *, be
         bed: the bed's id in findings and alarms.
     """
     at_500 = np.rint(np.asarray(beats) * (ANALYSIS_FS / fs)).astype(np.int64)
-    watch = _BeatWatch(bed, config.network) if config.network else None
+    watch = _BeatWatch(bed, config.network, config.limits.af_confirm_s) if config.network else None
     rules = Rules(bed, config.limits)
     rules.start(0)
     findings: list[Finding] = []
@@ -181,15 +195,16 @@ def analyze_beats(name: str, beats: Indices, fs: float, config: BedConfig, *, be
         alarms,
         tuple(episodes),
         watch.alarms.burden_24h if watch else None,
+        config.network.name if config.network else NO_MODEL,
     )
 
 
 class _BeatWatch:
     """``stream.rhythm_watch`` where beats alone are known, a batch of windows at a time."""
 
-    def __init__(self, bed: str, network: RhythmNetwork) -> None:
+    def __init__(self, bed: str, network: RhythmNetwork, confirm_s: float) -> None:
         self._network, self._memory = network, RhythmMemory()
-        self.alarms = RhythmAlarms(bed, excludable=network.excludable)
+        self.alarms = RhythmAlarms(bed, EpisodeConfig(confirm_s=confirm_s), network.excludable)
         self.alarms.start(0)
 
     def judge(self, findings: list[Finding], at_500: Indices) -> tuple[list[Finding], list[list[AlarmEvent]]]:
@@ -202,7 +217,10 @@ class _BeatWatch:
             judgements = self._network.judge_all([inputs[i] for i in usable])
             for i, judgement in zip(usable, judgements, strict=True):
                 judged[i] = with_judgement(findings[i], judgement, self._network.name)
-        return judged, [self.alarms.observe(finding, beats) for finding, beats in zip(judged, known, strict=True)]
+        return judged, [
+            [explained(event, self._network, given) for event in self.alarms.observe(finding, beats)]
+            for finding, beats, given in zip(judged, known, inputs, strict=True)
+        ]
 
 
 def _hops(at_500: Indices, end: int, hop_s: float, bed: str) -> Iterator[tuple[Observation, Finding | None]]:

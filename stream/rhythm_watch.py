@@ -5,7 +5,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alarms.alarm import AlarmEvent, Kind, Phase
-from alarms.episodes import Burden, Episode
+from alarms.episodes import Burden, Episode, EpisodeConfig
 from alarms.rhythm_alarms import RhythmAlarms
 from models.classes import RHYTHMS
 from models.features.extractor import Extractor
@@ -29,11 +29,11 @@ class RhythmWatch:
         latest: the newest finding, None before one in this epoch.
     """
 
-    def __init__(self, bed: str, network: RhythmNetwork, hop_s: float) -> None:
-        """Watch ``bed`` with ``network``, a window every ``hop_s`` seconds."""
+    def __init__(self, bed: str, network: RhythmNetwork, hop_s: float, confirm_s: float) -> None:
+        """Watch ``bed`` with ``network``, a window every ``hop_s`` seconds; AF is confirmed after ``confirm_s``."""
         self._network = network
         self._extractor = Extractor(network.minirocket, hop_s)
-        self._alarms = RhythmAlarms(bed, excludable=network.excludable)
+        self._alarms = RhythmAlarms(bed, EpisodeConfig(confirm_s=confirm_s), network.excludable)
         self.latest: Finding | None = None
 
     @property
@@ -145,4 +145,9 @@ def explained(event: AlarmEvent, network: RhythmNetwork, inputs: NetworkInput) -
     if event.phase not in (Phase.START, Phase.ESCALATE):
         return event
     explanation = network.explain(inputs, str(event.kind))
-    return msgspec.structs.replace(event, saliency=explanation.saliency, attention=explanation.attention)
+    return msgspec.structs.replace(
+        event,
+        saliency=explanation.saliency,
+        attention=explanation.attention,
+        attention_by_second=explanation.attention_by_second,
+    )

@@ -1,9 +1,14 @@
-"""Made-up inputs of the network, with everything that may be missing missing somewhere."""
+"""Inputs of the network: made up, with everything that may be missing missing somewhere, and of synthetic patients."""
+
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
+from ecg.beats import BeatDetector
 from ecg.leads import N_LEADS
+from ecg.synthetic import SyntheticPatient
+from models.features.extractor import Extractor
 from models.inputs import (
     CONTEXT_WINDOWS,
     N_ATRIAL,
@@ -14,8 +19,12 @@ from models.inputs import (
     PPV_PER_LEAD,
     SAMPLES,
     TOKENS,
+    NetworkInput,
 )
 from models.network.batch import Batch
+from models.network.weights import load_model
+from windowing.assembler import Assembler
+from windowing.spans import Span
 
 
 def random_batch(windows: int, seed: int = 0, leads: float = 0.4, unknown: float = 0.1) -> Batch:
@@ -37,3 +46,19 @@ def random_batch(windows: int, seed: int = 0, leads: float = 0.4, unknown: float
         context=features(windows, CONTEXT_WINDOWS, N_CONTEXT),
         context_age_s=features(windows, CONTEXT_WINDOWS),
     )
+
+
+@cache
+def patient_window(script: str, seed: int) -> NetworkInput:
+    """What the ward draws of the newest 10 s of a synthetic patient's twelve leads."""
+    assembler, detector, extractor = Assembler(), BeatDetector(), Extractor(load_model().minirocket)
+    beats = np.empty(0, np.int64)
+    drawn: list[NetworkInput] = []
+    for chunk in SyntheticPatient(script, seed).recording().chunks("bed", seconds=1.0):
+        for item in assembler.push(chunk):
+            if isinstance(item, Span):
+                beats = np.concatenate([beats, detector.push(item.microvolts, item.mask).sample])
+                extractor.push(item.microvolts, item.mask)
+                if item.window is not None:
+                    drawn.append(extractor.extract(item.window, beats))
+    return drawn[-1]

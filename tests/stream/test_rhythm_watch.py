@@ -1,15 +1,21 @@
 """The shipped network in the ward core: AF comes, is told, placed, and goes."""
 
 import msgspec
+import numpy as np
 import pytest
 
 from alarms.alarm import AlarmEvent, Kind, Phase
+from ecg.leads import LEADS
 from ecg.synthetic import SyntheticPatient
+from models.explain import TOKENS
 from models.rhythm_network import RhythmNetwork
 from stream.bed import Bed, BedConfig
-from stream.offline import Analysis, analyze_recording
+from stream.offline import Analysis, analyze_beats, analyze_recording
+from stream.rhythm_watch import explained
 from stream.states import RhythmState
+from tests.models.network_inputs import patient_window
 
+SCRIPT, SEED = "sinus(rate=72) 60s, af(rate=115) 90s, sinus(rate=75) 90s", 11
 ONSET_S, OFFSET_S = 60, 150
 
 
@@ -22,8 +28,15 @@ def network() -> RhythmNetwork:
 @pytest.fixture(scope="module")
 def paroxysm(network: RhythmNetwork) -> Analysis:
     """A synthetic patient who goes into AF and out of it."""
-    patient = SyntheticPatient("sinus(rate=72) 60s, af(rate=115) 90s, sinus(rate=75) 90s", 11)
-    return analyze_recording(patient.recording("r"), BedConfig(waves=False, network=network))
+    return analyze_recording(SyntheticPatient(SCRIPT, SEED).recording("r"), BedConfig(waves=False, network=network))
+
+
+@pytest.fixture(scope="module")
+def pulse(network: RhythmNetwork) -> Analysis:
+    """The same patient by beats alone."""
+    beats = SyntheticPatient(SCRIPT, SEED).recording("r").beats
+    assert beats is not None
+    return analyze_beats("r", beats, 500, BedConfig(network=network))
 
 
 def of_af(analysis: Analysis) -> list[AlarmEvent]:
@@ -43,6 +56,57 @@ def test_af_is_told_confirmed_and_ended(paroxysm: Analysis, network: RhythmNetwo
     assert "af" in start.prediction_set
     assert start.model == network.name
     assert end.offset == pytest.approx(OFFSET_S * 500, abs=5 * 500)
+
+
+def test_an_alarm_says_what_the_network_looked_at(paroxysm: Analysis) -> None:
+    """Protects the explanation: Grad-CAM by second of each lead and attention by second of each kind, where an alarm
+    starts and where it is confirmed, and nowhere else.
+    """
+    events = of_af(paroxysm)
+    for event in events:
+        if event.phase not in (Phase.START, Phase.ESCALATE):
+            assert (event.saliency, event.attention, event.attention_by_second) == ({}, {}, {})
+            continue
+        assert tuple(event.saliency) == LEADS
+        assert {len(seconds) for seconds in event.saliency.values()} == {10}
+        assert max(max(seconds) for seconds in event.saliency.values()) == 100
+        assert tuple(event.attention_by_second) == tuple(event.attention) == tuple(dict.fromkeys(TOKENS))
+        shares = np.array(list(event.attention_by_second.values()))
+        assert shares.shape == (8, 10)
+        np.testing.assert_allclose(shares.sum(0), 100, atol=4)  # rounding of eight
+        np.testing.assert_allclose(shares.mean(1), list(event.attention.values()), atol=1)
+        assert (shares != shares[:, :1]).any()
+    start, confirmed = (event for event in events if event.phase in (Phase.START, Phase.ESCALATE))
+    assert start.attention_by_second != confirmed.attention_by_second
+
+
+def test_by_beats_alone_an_alarm_has_its_reason_and_attention(pulse: Analysis, network: RhythmNetwork) -> None:
+    """Protects ``analyze --beats``: what was looked at is told there, too; of leads that nobody saw nothing is."""
+    events = [event for event in of_af(pulse) if event.phase in (Phase.START, Phase.ESCALATE)]
+    assert [event.phase for event in events] == [Phase.START, Phase.ESCALATE]
+    for event in events:
+        assert (event.reason, event.model) == ("irregular RR", network.name)
+        assert event.saliency == {}
+        assert event.attention["rr_10s"] > 0
+        assert [event.attention[kind] for kind in ("qrs_shape", "atrial", "morphology")] == [0, 0, 0]
+        assert {len(seconds) for seconds in event.attention_by_second.values()} == {10}
+
+
+def test_an_event_is_explained_for_its_own_rhythm(paroxysm: Analysis, network: RhythmNetwork) -> None:
+    """Protects a flutter alarm from the reasons for AF; of an update no explanation is asked."""
+    inputs = patient_window("af(rate=115) 20s", 4)
+    start = msgspec.structs.replace(of_af(paroxysm)[0], saliency={}, attention={}, attention_by_second={})
+    assert start.phase is Phase.START
+    shown = {}
+    for kind in (Kind.AF, Kind.FLUTTER):
+        event = explained(msgspec.structs.replace(start, kind=kind), network, inputs)
+        asked = network.explain(inputs, str(kind))
+        assert event.saliency == asked.saliency
+        assert (event.attention, event.attention_by_second) == (asked.attention, asked.attention_by_second)
+        shown[kind] = event.saliency
+    assert shown[Kind.AF] != shown[Kind.FLUTTER]
+    update = msgspec.structs.replace(start, phase=Phase.UPDATE)
+    assert explained(update, network, inputs) is update
 
 
 def test_the_episode_is_placed(paroxysm: Analysis) -> None:

@@ -16,8 +16,14 @@ from wardbeat.settings import SettingsError, load_settings
 
 SCRIPT = "sinus(rate=70) 12s, asystole 8s, sinus(rate=70)+leads_off(V1) 8s, sinus 6s"
 LINE = {"record", "fs", "leads", "seconds", "model", "beats", "findings", "episodes", "burden", "alarms"}
-FINDING = {"end_s", "hr_bpm", "usable", "quality", "probabilities", "prediction_set", "af_evidence"}
-ALARM = {"id", "kind", "priority", "phase", "at_s", "onset_s", "text"}
+FINDING = {
+    "end_s", "hr_bpm", "usable", "quality", "probabilities", "prediction_set", "af_evidence", "flutter_evidence",
+    "noise_evidence", "reason", "model",
+}  # fmt: skip
+ALARM = {
+    "id", "kind", "priority", "phase", "at_s", "onset_s", "offset_s", "text", "reason", "prediction_set", "model",
+    "saliency", "attention", "attention_by_second",
+}  # fmt: skip
 
 runner = CliRunner()
 
