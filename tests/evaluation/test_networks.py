@@ -10,7 +10,7 @@ from ecg.recording import Recording
 from tests.evaluation.databases import SEED, random_model, write_databases
 from wardbeat.evaluation.datasets import DATABASES, group_of
 from wardbeat.evaluation.networks import UNLABELLED, Seen, held_out, judges, left_out_file, model_of
-from wardbeat.evaluation.run import Request
+from wardbeat.evaluation.run import Request, report_of
 from wardbeat.training import noise
 from wardbeat.training.cache import FITTED_ON
 from wardbeat.training.config import TrainingConfig
@@ -100,6 +100,10 @@ def test_what_every_network_had_without_labels_is_told(
         file.write("nstdb_118/118e06,nstdb_118,s118,\n")
     (judge,) = judges(data, ("nstdb_118",), None, True)
     assert (judge.seen, judge.unlabelled) == (Seen.NOTHING, UNLABELLED["nstdb_118"])
+    report = report_of([], Request(("nstdb_118",), data, left_out=True), (judge,))
+    assert report.networks[0].unlabelled == judge.unlabelled
+    assert "All networks had something without labels of nstdb_118" in report.protocol
+    assert "chosen by people who looked at some of them" in report.protocol
 
 
 @pytest.mark.usefixtures("data")
