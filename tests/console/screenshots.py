@@ -20,11 +20,21 @@ COLOURS = 200  # the page has few; a picture of 2 million pixels then takes a te
 SWEEP_MS = 9000  # a full sweep of the widest sector
 AF_S = 24  # the bed is in AF for so long before the alarm: its strip goes back to the onset
 # What the shipped network gave for a synthetic patient in AF; every lead of it differs from lead II by a few per cent.
-SALIENCY = {"II": (85, 48, 19, 80, 74, 94, 83, 76, 84, 57), "V1": (84, 50, 19, 80, 75, 99, 89, 80, 89, 62)}
+SALIENCY = {"II": (25, 13, 67, 82, 60, 74, 93, 60, 84, 90), "V1": (34, 20, 66, 57, 52, 67, 48, 47, 73, 51)}
 ATTENTION = {
-    "joint": 20, "past_minute": 20, "morphology": 18, "rr_60s": 13, "qrs_shape": 10, "rr_10s": 10, "rr_30s": 4,
-    "atrial": 3,
+    "joint": 2, "rr_10s": 34, "rr_30s": 4, "rr_60s": 4, "qrs_shape": 1, "atrial": 17, "morphology": 19,
+    "past_minute": 19,
 }  # fmt: skip
+ATTENTION_BY_SECOND = {
+    "joint": (2, 2, 2, 2, 2, 3, 2, 2, 2, 2),
+    "rr_10s": (32, 28, 35, 40, 34, 29, 36, 38, 40, 33),
+    "rr_30s": (3, 4, 6, 5, 4, 6, 4, 3, 4, 6),
+    "rr_60s": (2, 3, 4, 4, 2, 6, 4, 3, 3, 4),
+    "qrs_shape": (2, 2, 1, 1, 1, 1, 1, 1, 1, 1),
+    "atrial": (18, 16, 14, 15, 19, 14, 19, 20, 17, 18),
+    "morphology": (18, 19, 21, 18, 19, 22, 19, 13, 17, 20),
+    "past_minute": (22, 26, 17, 15, 20, 18, 15, 21, 16, 16),
+}
 
 
 def wall(browser: Browser, api: Api, size: tuple[int, int], beds: int) -> Page:
@@ -80,6 +90,7 @@ def judge(ward: LiveWard, beds: list[str]) -> None:
         prediction_set=("af", "flutter"),
         saliency=SALIENCY,
         attention=ATTENTION,
+        attention_by_second=ATTENTION_BY_SECOND,
     )
     rise = [min(0.97, max(0.02, (second - 34) / 9 + 0.06 * (second % 3))) for second in range(60)]
     rise[8:12] = [NOT_JUDGED] * 4

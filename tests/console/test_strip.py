@@ -169,6 +169,35 @@ def test_attention_is_listed_in_plain_words(wall: Page, ward: LiveWard) -> None:
         ward.end_alarm("3", Kind.AF)
 
 
+def test_attention_is_drawn_second_by_second(wall: Page, ward: LiveWard) -> None:
+    """A bar a second, as high as its share of the tallest of all kinds, and in words for who cannot see it; an alarm
+    that was told without seconds has none and says nothing of them.
+    """
+    seconds = {"rr_60s": (0, 10, 20, 30, 40, 50, 60, 70, 80, 80), "atrial": (40,) * 10}
+    ward.begin_alarm("3", Kind.AF, "AF?", ago_s=14, **AF | {"attention_by_second": seconds})
+    ward.begin_alarm("2", Kind.AF, "AF?", ago_s=14, **AF)
+    try:
+        open_strip(wall, "3")
+        switch(wall, True)
+        rows = wall.locator("#strip-attention li")
+        bars = rows.nth(1).locator(".seconds")
+        expect(bars).to_have_attribute("aria-label", "second by second: 0, 10, 20, 30, 40, 50, 60, 70, 80, 80 %")
+        heights = "each => [...each.children].map(bar => bar.offsetHeight / each.clientHeight)"
+        assert bars.evaluate(heights) == pytest.approx([second / 80 for second in seconds["rr_60s"]], abs=0.05)
+        assert rows.nth(0).locator(".seconds").evaluate(heights) == pytest.approx([0.5] * 10, abs=0.05)
+        assert rows.nth(2).locator(".seconds > span").count() == 0
+        expect(wall.locator("#strip-tallest")).to_have_text(", then second by second (the tallest bar is 80 %)")
+        names = "rows => rows.every(row => row.children[0].scrollWidth <= row.children[0].clientWidth)"
+        assert rows.evaluate_all(names), "a name runs into its bars"
+        wall.keyboard.press("Escape")
+        open_strip(wall, "2")
+        assert wall.locator("#strip-attention .seconds > span").count() == 0
+        expect(wall.locator("#strip-tallest")).to_have_text("")
+    finally:
+        ward.end_alarm("3", Kind.AF)
+        ward.end_alarm("2", Kind.AF)
+
+
 def test_onset_and_end_are_marked(wall: Page, ward: LiveWard) -> None:
     """A white line from top to bottom at the onset, and after the end at the offset; a button leads to each."""
     ward.begin_alarm("3", Kind.AF, "AF?", ago_s=14, **AF)

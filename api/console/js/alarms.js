@@ -29,12 +29,14 @@ const SPEAK_AT_END = Object.freeze(["af", "flutter"]);
  * @property {number|null} [offset]
  * @property {Record<string, number[]>} [saliency] lead → Grad-CAM of the ten seconds before `at`, per cent of the largest
  * @property {Record<string, number>} [attention] kind of feature → per cent
+ * @property {Record<string, number[]>} [attention_by_second] the same in each of the ten seconds; events of before have none
  *
  * @typedef {object} Look what the network looked at when it told an alarm, or when it was sure
  * @property {"told"|"confirmed"} when
  * @property {number} at analysis sample index at which it was decided
  * @property {Record<string, number[]>} saliency
  * @property {Record<string, number>} attention
+ * @property {Record<string, number[]>} bySecond the same in each of the ten seconds, oldest first; empty where it was not told
  *
  * @typedef {object} Alarm
  * @property {string} id
@@ -80,10 +82,10 @@ export function byUrgency(a, b) {
 
 /** @param {Look[]} before @param {AlarmEvent} event @returns {Look[]} only the first word and the confirmation bring one */
 function looksAfter(before, event) {
-  const { saliency = {}, attention = {}, at, phase } = event;
+  const { saliency = {}, attention = {}, attention_by_second: bySecond = {}, at, phase } = event;
   if (Object.keys(saliency).length === 0) return before;
   const when = phase === "escalate" ? "confirmed" : "told";
-  return [...before.filter((look) => look.when !== when), { when, at, saliency, attention }]; // a log is read twice
+  return [...before.filter((look) => look.when !== when), { when, at, saliency, attention, bySecond }]; // a log is read twice
 }
 
 export class AlarmBook {

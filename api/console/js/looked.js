@@ -29,11 +29,11 @@ export function kindText(kind) {
 
 /**
  * @param {Look} look
- * @returns {{kind: string, label: string, share: number}[]} what it attended to most comes first
+ * @returns {{kind: string, label: string, share: number, seconds: number[]}[]} what it attended to most comes first
  */
 export function attentionRows(look) {
   return Object.entries(look.attention)
-    .map(([kind, share]) => ({ kind, label: kindText(kind), share }))
+    .map(([kind, share]) => ({ kind, label: kindText(kind), share, seconds: look.bySecond[kind] ?? [] }))
     .sort((a, b) => b.share - a.share);
 }
 

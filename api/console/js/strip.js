@@ -228,11 +228,14 @@ export class AlarmStrip {
     part("strip-looks").toggleAttribute("disabled", !on);
     if (!on) return;
     setText(part("strip-most"), mostText(look, alarm.moments.epoch));
-    const key = JSON.stringify(look.attention);
+    const key = JSON.stringify([look.attention, look.bySecond]);
     if (this.listed === key) return;
     this.listed = key;
+    const rows = attentionRows(look);
+    const top = Math.max(1, ...rows.flatMap(({ seconds }) => seconds));
+    setText(part("strip-tallest"), Object.keys(look.bySecond).length === 0 ? "" : `, then second by second (the tallest bar is ${top} %)`);
     part("strip-attention").replaceChildren(
-      ...attentionRows(look).map(({ kind, label, share }) => {
+      ...rows.map(({ kind, label, share, seconds }) => {
         const [item, name, gauge, fill, number] = ["li", "span", "span", "span", "span"].map((tag) => document.createElement(tag));
         item.dataset.kind = kind;
         name.textContent = label;
@@ -242,7 +245,7 @@ export class AlarmStrip {
         number.className = "share";
         number.textContent = `${share} %`;
         gauge.append(fill);
-        item.append(name, gauge, number);
+        item.append(name, gauge, number, secondBars(seconds, top));
         return item;
       }),
     );
@@ -272,6 +275,24 @@ export class AlarmStrip {
       mark: ink("--text"),
     };
   }
+}
+
+/** @param {number[]} seconds per cent in each @param {number} top per cent of the tallest @returns {HTMLElement} a bar each */
+function secondBars(seconds, top) {
+  const bars = document.createElement("span");
+  bars.className = "seconds";
+  if (seconds.length === 0) return bars;
+  bars.setAttribute("role", "img");
+  bars.title = `second by second: ${seconds.join(", ")} %`;
+  bars.setAttribute("aria-label", bars.title);
+  bars.append(
+    ...seconds.map((share) => {
+      const bar = document.createElement("span");
+      bar.style.setProperty("height", `${Math.max(0, Math.min(100, (100 * share) / top))}%`);
+      return bar;
+    }),
+  );
+  return bars;
 }
 
 /** @param {HTMLCanvasElement} canvas @returns {CanvasRenderingContext2D} */
