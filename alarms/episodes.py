@@ -34,8 +34,8 @@ class EpisodeConfig:
 
     change: float = 0.5  # evidence above it speaks for the rhythm, below against it, where a change is looked for
 
-    # Burden. FINDINGS: 30 s, .5 and no shortest episode gave the best duration sensitivity.
-    burden_smooth_s: float = 30.0
+    # Burden, without a shortest episode. Smoothed over 30 s, episodes of less than 15 s drown (decision 7).
+    burden_smooth_s: float = 20.0
     burden_on: float = 0.5
     burden_off: float = 0.4  # a level that hovers at one half is one episode, not twenty
     burden_judged: float = 1 / 3  # of the smoothed stretch: 10 s were enough for the network, too

@@ -18,6 +18,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         rate_on_s: seconds that the rate must be beyond ``hr_low`` or ``hr_high`` before the alarm starts.
         extreme_on_s: the same for the extreme limits.
         rate_off_s: seconds that the rate must be back within its limit before an alarm ends.
+        af_confirm_s: seconds that AF or flutter must have lasted before its alarm is confirmed.
     """
 
     hr_low: int = 50  # at 60 every sleeping or trained heart would alarm
@@ -31,6 +32,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     rate_on_s: float = 3.0
     extreme_on_s: float = 1.0  # lethal rates wait only for the average to prove that it was not one odd interval
     rate_off_s: float = 5.0  # a rate that hovers at its limit is one alarm, not many
+    af_confirm_s: float = 30.0  # the ESC convention; one vendor holds 60
 
     def __post_init__(self) -> None:
         """Refuse limits that contradict themselves, on construction and on decoding alike.
@@ -51,6 +53,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         _within("pause_s", self.pause_s, 1.5, "1.5 s", self.asystole_s, "asystole_s")
         for name in ("rate_on_s", "extreme_on_s", "rate_off_s"):
             _within(name, getattr(self, name), 0.0, "0 s", 30.0, "30 s")
+        _within("af_confirm_s", self.af_confirm_s, 30.0, "30 s", 60.0, "60 s")
 
 
 def _within(name: str, value: float, low: float, low_name: str, high: float, high_name: str) -> None:

@@ -93,7 +93,7 @@ class RhythmAlarms:
 
     @property
     def burden(self) -> Burden:
-        """The burden of the epoch. The newest half minute is not in it yet."""
+        """The burden of the epoch. The newest 20 s are not in it yet."""
         return self._memory.log.burden()
 
     @property

@@ -77,7 +77,9 @@ class Bed:
         self._detector = BeatDetector()
         self._quality = LeadQuality()
         self._rules = Rules(name, config.limits)
-        self.rhythm = RhythmWatch(name, config.network, config.hop_s) if config.network else None
+        self.rhythm = (
+            RhythmWatch(name, config.network, config.hop_s, config.limits.af_confirm_s) if config.network else None
+        )
         self._waves = WaveFeed() if config.waves else None
         self._forget()
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from wardbeat.settings import Settings, SettingsError, load_settings
 
@@ -26,12 +27,12 @@ def _settings(**flags: object) -> Settings:
     try:
         return load_settings(**flags)
     except SettingsError as error:
-        console.print(f"[red]wrong setting:[/] {error}", highlight=False)
+        console.print(f"[red]wrong setting:[/] {escape(str(error))}", highlight=False)
         raise typer.Exit(2) from None
 
 
 def _fail(error: Exception) -> "typer.Exit":
-    console.print(f"[red]{type(error).__name__}:[/] {error}", highlight=False)
+    console.print(f"[red]{type(error).__name__}:[/] {escape(str(error))}", highlight=False)
     return typer.Exit(1)
 
 

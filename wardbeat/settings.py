@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     hr_extreme_high: int = 160
     asystole_s: float = 4.0
     pause_s: float = 3.0
+    af_confirm_s: float = Field(30.0, description="that AF must have lasted before its alarm is confirmed: 30 to 60")
 
     @field_validator("hop_s")
     @classmethod
@@ -72,6 +73,7 @@ class Settings(BaseSettings):
                 hr_extreme_high=self.hr_extreme_high,
                 asystole_s=self.asystole_s,
                 pause_s=self.pause_s,
+                af_confirm_s=self.af_confirm_s,
             )
         except ValueError as error:
             raise SettingsError(str(error)) from None

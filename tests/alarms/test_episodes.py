@@ -88,7 +88,7 @@ def test_an_episode_that_lasts_has_no_offset_and_counts() -> None:
     (episode,) = alarms.episodes
     assert episode.offset is None
     assert alarms.burden.count == 1
-    assert alarms.burden.longest_s == pytest.approx(75, abs=4)  # the newest 25 s are not final
+    assert alarms.burden.longest_s == pytest.approx(80, abs=4)  # the newest 20 s are not final
 
 
 def test_the_rolling_day_forgets_and_the_epoch_does_not() -> None:

@@ -21,6 +21,8 @@ from alarms.limits import Limits
         ({"asystole_s": 60.0}, "asystole_s: expected 2 s to 10 s, got 60.0"),
         ({"pause_s": 4.5}, "pause_s: expected 1.5 s to asystole_s, got 4.5"),
         ({"rate_on_s": -1.0}, "rate_on_s: expected 0 s to 30 s, got -1.0"),
+        ({"af_confirm_s": 29.0}, "af_confirm_s: expected 30 s to 60 s, got 29.0"),
+        ({"af_confirm_s": 61.0}, "af_confirm_s: expected 30 s to 60 s, got 61.0"),
     ],
 )
 def test_a_wrong_limit_is_refused_by_name(wrong: dict[str, float], words: str) -> None:

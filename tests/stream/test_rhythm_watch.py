@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from alarms.alarm import AlarmEvent, Kind, Phase
+from alarms.limits import Limits
 from ecg.leads import LEADS
 from ecg.synthetic import SyntheticPatient
 from models.explain import TOKENS
@@ -107,6 +108,22 @@ def test_an_event_is_explained_for_its_own_rhythm(paroxysm: Analysis, network: R
     assert shown[Kind.AF] != shown[Kind.FLUTTER]
     update = msgspec.structs.replace(start, phase=Phase.UPDATE)
     assert explained(update, network, inputs) is update
+
+
+@pytest.mark.parametrize("by_beats", [False, True])
+def test_the_ward_says_when_af_is_confirmed(
+    by_beats: bool, paroxysm: Analysis, pulse: Analysis, network: RhythmNetwork
+) -> None:
+    """Protects the setting: a ward that wants 60 s hears the same provisional alarm, and the confirmed one later."""
+    config = BedConfig(limits=Limits(af_confirm_s=60.0), waves=False, network=network)
+    recording = SyntheticPatient(SCRIPT, SEED).recording("r")
+    assert recording.beats is not None
+    later = analyze_beats("r", recording.beats, 500, config) if by_beats else analyze_recording(recording, config)
+    told = {phase: [e for e in of_af(later) if e.phase is phase] for phase in (Phase.START, Phase.ESCALATE)}
+    usual = {phase: [e for e in of_af(pulse if by_beats else paroxysm) if e.phase is phase] for phase in told}
+    assert told[Phase.START] == usual[Phase.START]
+    (start,), (slow,), (quick,) = told[Phase.START], told[Phase.ESCALATE], usual[Phase.ESCALATE]
+    assert slow.at - start.onset >= 60 * 500 > quick.at - start.onset
 
 
 def test_the_episode_is_placed(paroxysm: Analysis) -> None:

@@ -120,6 +120,8 @@ def test_limits_can_be_set_for_an_analysis(record: Path) -> None:
         ("WARDBEAT_HR_LOW", "400"),
         ("WARDBEAT_PORT", "99999"),
         ("WARDBEAT_SESSION_TIMEOUT_S", "soon"),
+        ("WARDBEAT_AF_CONFIRM_S", "90.0"),
+        ("WARDBEAT_REPLICATION", "[three]"),  # no markup of the terminal
     ],
 )
 def test_a_wrong_setting_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -131,6 +133,7 @@ def test_a_wrong_setting_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, nam
     assert value in str(caught.value)
     result = runner.invoke(app, ["analyze", "nothing"])
     assert result.exit_code == 2
+    assert value in result.output
 
 
 def test_a_wrong_script_is_refused_with_the_word() -> None:
