@@ -106,7 +106,7 @@ def test_a_restored_object_goes_on_as_the_original(windows: list[Finding], data:
         now = known(BEATS, window.end)
         assert restored.observe(window, now) == original.observe(window, now)
         assert restored.snapshot() == original.snapshot()
-        assert (restored.episodes, restored.burden) == (original.episodes, original.burden)
+        assert (restored.episodes, restored.burden_24h) == (original.episodes, original.burden_24h)
 
 
 @PROPERTY
@@ -136,7 +136,7 @@ def test_nothing_is_told_of_a_rhythm_by_a_window_that_could_not_be_judged(window
 def test_episodes_and_burden_agree(windows: list[Finding]) -> None:
     """Episodes are in order and apart; the burden is their time, but for what could not be judged in them."""
     alarms, _ = run(windows)
-    episodes, burden = alarms.episodes, alarms.burden
+    episodes, burden = alarms.episodes, alarms.burden_24h
     for episode in episodes:
         assert episode.offset is not None
         assert episode.onset <= episode.offset <= windows[-1].end + BIN
@@ -156,7 +156,7 @@ def test_low_evidence_never_alarms(level: float, hop_s: float, unusable: list[tu
     """Whatever could not be judged in between."""
     alarms = RhythmAlarms(BED)
     assert not play(alarms, stream(200, lambda _: level, hop_s=hop_s, unusable=unusable), BEATS)
-    assert alarms.burden.af_s == 0
+    assert alarms.burden_24h.af_s == 0
 
 
 @PROPERTY
