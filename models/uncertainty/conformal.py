@@ -78,8 +78,8 @@ class Conformal(StoredArrays):
         Raises:
             ValueError: the shape is wrong or a value is NaN.
         """
-        members: Bools = _expect(p) >= self.thresholds
-        return members | (np.arange(len(RHYTHMS)) == p.argmax(-1)[..., None])
+        likeliest = np.arange(len(RHYTHMS)) == p.argmax(-1)[..., None]
+        return np.asarray((_expect(p) >= self.thresholds) | likeliest)
 
     def unusual(self, p: Floats) -> Bools:
         """(…, 5) -> (…,) True where no rhythm reached its threshold, so that the set holds the likeliest one alone."""

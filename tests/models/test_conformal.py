@@ -158,7 +158,7 @@ def test_a_set_names_what_cannot_be_ruled_out_likeliest_first() -> None:
 
 
 def test_the_likeliest_is_in_every_set() -> None:
-    """A common rhythm's threshold is high: sinus at 70 % stands in the set beside what is rare and cannot be excluded."""
+    """A common rhythm's threshold is high: sinus at 70 % stands in the set beside what cannot be excluded."""
     sets = conformal([0.3, 0.01, 0.83, 0.06, 0.2])
     assert sets.prediction_set(np.array([0.16, 0.02, 0.7, 0.25, 0.03])) == ("sinus", "other", "flutter")
 
