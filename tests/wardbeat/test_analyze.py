@@ -3,10 +3,8 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from ecg.leads import LEADS
 from ecg.synthetic import SyntheticPatient
@@ -14,12 +12,11 @@ from models.finding import NO_MODEL
 from models.rhythm_network import RhythmNetwork
 from stream.bed import BedConfig
 from stream.offline import Analysis, analyze_recording
+from tests.wardbeat.typed import analyze, runner, simulate
 from wardbeat.analyze import ALARM_COLUMNS, COLUMNS, SHOWN_ALARMS, alarm_rows, clock, percent, record_row
 from wardbeat.cli import app
 
 SCRIPT = "sinus(rate=72) 60s, af(rate=115) 90s, sinus(rate=75) 60s, sinus+leads_off(all) 15s"
-
-runner = CliRunner()
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +34,7 @@ def paroxysm(network: RhythmNetwork) -> Analysis:
 @pytest.fixture(scope="module")
 def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same as a WFDB record."""
-    path = tmp_path_factory.mktemp("records") / "paf"
-    result = runner.invoke(app, ["simulate", "--script", SCRIPT, "--out", str(path), "--seed", "11"])
-    assert result.exit_code == 0, result.output
-    return path
-
-
-def lines_of(*arguments: str) -> list[dict[str, Any]]:
-    result = runner.invoke(app, ["analyze", *arguments, "--json"])
-    assert result.exit_code == 0, result.output
-    return [json.loads(line) for line in result.stdout.splitlines()]
+    return simulate(SCRIPT, tmp_path_factory.mktemp("records") / "paf", 11)
 
 
 def test_each_finding_and_alarm_names_what_judged_it(paroxysm: Analysis, network: RhythmNetwork) -> None:
@@ -85,7 +73,7 @@ def test_the_same_alarms_come_every_time_with_the_reason_for_each(record: Path) 
     """Protects a replay: twice the same bytes, and each AF alarm with reason, prediction set, looks and, at its end,
     the offset.
     """
-    first, again = lines_of(str(record)), lines_of(str(record))
+    first, again = analyze(str(record)), analyze(str(record))
     assert first == again
     of_af = [alarm for alarm in first[0]["alarms"] if alarm["kind"] == "af"]
     by_phase = {alarm["phase"]: alarm for alarm in of_af}
@@ -103,7 +91,7 @@ def test_the_same_alarms_come_every_time_with_the_reason_for_each(record: Path) 
 
 def test_beats_alone_give_reasons_too(record: Path) -> None:
     """Protects ``--beats``: the alarm has its reason and its attention, and no lead is shown that was not read."""
-    (line,) = lines_of(str(record), "--beats", "atr")
+    (line,) = analyze(str(record), "--beats", "atr")
     start = next(alarm for alarm in line["alarms"] if (alarm["kind"], alarm["phase"]) == ("af", "start"))
     assert start["reason"] == "irregular RR"
     assert start["saliency"] == {}

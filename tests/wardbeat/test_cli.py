@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from ecg.readers import read_recording
 from ecg.readers.wfdb_records import read_lead_offs
+from tests.wardbeat.typed import analyze, runner, simulate
 from wardbeat.cli import app
 from wardbeat.settings import SettingsError, load_settings
 
@@ -25,22 +25,11 @@ ALARM = {
     "saliency", "attention", "attention_by_second",
 }  # fmt: skip
 
-runner = CliRunner()
-
 
 @pytest.fixture(scope="module")
 def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A synthetic patient as a WFDB record, written by the command itself."""
-    path = tmp_path_factory.mktemp("records") / "patient"
-    result = runner.invoke(app, ["simulate", "--script", SCRIPT, "--out", str(path), "--seed", "9"])
-    assert result.exit_code == 0, result.output
-    return path
-
-
-def analyze(*arguments: str) -> list[dict[str, object]]:
-    result = runner.invoke(app, ["analyze", *arguments, "--json"])
-    assert result.exit_code == 0, result.output
-    return [json.loads(line) for line in result.stdout.splitlines()]
+    return simulate(SCRIPT, tmp_path_factory.mktemp("records") / "patient", 9)
 
 
 def test_simulate_writes_the_truth_beside_the_record(record: Path) -> None:
@@ -83,7 +72,7 @@ def test_beats_from_an_annotation_need_no_waveform(record: Path, tmp_path: Path)
     truth = read_recording(record).beats
     assert truth is not None
     np.testing.assert_array_equal(line["beats"], truth)
-    assert "asystole" in {alarm["kind"] for alarm in line["alarms"]}  # type: ignore[attr-defined]
+    assert "asystole" in {alarm["kind"] for alarm in line["alarms"]}
 
 
 def test_a_folder_of_beats_is_found_without_waveforms(record: Path, tmp_path: Path) -> None:
@@ -109,7 +98,7 @@ def test_a_record_that_cannot_be_read_does_not_stop_the_others(record: Path, tmp
 def test_limits_can_be_set_for_an_analysis(record: Path) -> None:
     """Protects `--hr-high`: the limit that was given is the one that the text names."""
     (line,) = analyze(str(record), "--hr-high", "60", "--hr-low", "40")
-    assert any("> 60" in alarm["text"] for alarm in line["alarms"])  # type: ignore[attr-defined]
+    assert any("> 60" in alarm["text"] for alarm in line["alarms"])
 
 
 @pytest.mark.parametrize(
