@@ -8,6 +8,7 @@ import pytest
 from ecg.leads import LEADS
 from ecg.recording import Recording, Rhythm
 from ecg.synthetic import SyntheticPatient
+from ecg.writer import write_record
 from models.features.atrial import FEATURE_NAMES
 from models.features.minirocket_leads import fit_shared, shared_config
 from models.inputs import PPV_PER_LEAD, RATE, SAMPLES
@@ -124,11 +125,22 @@ def test_the_noise_is_as_loud_as_asked(recording, noise, snr_db):
     assert levels[1] == pytest.approx((x[1] - x[1].mean()).std(), rel=0.5)
 
 
-def test_noise_is_of_the_bad_leads_alone(tmp_path):
-    """An index without unreadable leads has no noise to take; it is said, not made up."""
-    (tmp_path / "index.csv").write_text("path,dataset,subject,labels\na/1,cinc2011,p,ACCEPTABLE\n")
-    with pytest.raises(ValueError, match="no unacceptable record in cinc2011"):
+def test_noise_is_of_bad_leads_alone(tmp_path):
+    """A good lead is an ECG, and a true alarm's rhythm is not noise; where nothing is left, it is said, not made up."""
+    rng = np.random.default_rng(0)
+    good = SyntheticPatient("sinus 30s", seed=1, fs=250, leads=("II", "V1")).recording()
+    bad = good.microvolts.copy()
+    bad[1] = rng.normal(0, 2000, bad.shape[1])
+    write_record(replace(good, microvolts=bad), tmp_path / "mixed")
+    rows = ["path,dataset,subject,labels", "mixed,cinc2011,p,ACCEPTABLE", "mixed,cinc2015,q,ASYS-TRUE"]
+    (tmp_path / "index.csv").write_text("\n".join(rows) + "\n")
+    with pytest.raises(ValueError, match="no bad lead in cinc2011 and cinc2015"):
         noise_bank(tmp_path)
+    (tmp_path / "index.csv").write_text("\n".join([*rows, "mixed,cinc2015,q,ASYS-FALSE"]) + "\n")
+    bank = noise_bank(tmp_path)
+    assert bank.shape == (3, 2500)  # V1 alone
+    (tmp_path / "index.csv").write_text("\n".join([*rows, "mixed,cinc2011,q,UNACCEPTABLE"]) + "\n")
+    assert np.array_equal(noise_bank(tmp_path), bank)
 
 
 def trembling(recording: Recording, seed: int) -> Recording:

@@ -37,7 +37,7 @@ from wardbeat.training.records import PLANS, Record, indexed, records_of, window
 __all__ = ["MINIROCKET", "NOISE_BANK", "Built", "Failure", "build", "fit_minirocket", "load_minirocket"]
 
 REACH_S = 1.0  # of the longest kernel: a beat with its P and T waves; what lies between beats is the RR features' part
-FITTED_ON = "cinc2015"  # MiniRocket's biases: two bedside leads, which nothing is learnt from or judged on
+FITTED_ON = "cinc2015"  # MiniRocket's biases: two bedside leads, of which no rhythm is learnt or judged
 FITTED_PATIENTS = 150  # synthetic ones beside it: twelve leads, and rhythms that bedside alarms seldom have
 SHOWN = 5  # failures of a dataset that are reported one by one
 DATASETS = (*PLANS, drowned.DATASET)

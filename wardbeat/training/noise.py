@@ -1,7 +1,7 @@
 """Real noise in excerpts of one level, and a signal with some of it at a wanted distance.
 
-It is the bad leads of CinC 2011's unacceptable records. CinC 2017's noise and that of MIT-BIH's noise stress test are
-left alone: networks that left those databases out are judged on them.
+It is the bad leads of CinC 2011's unacceptable records and of CinC 2015's false alarms. CinC 2017's noise and that of
+MIT-BIH's noise stress test are left alone: networks that left those databases out are judged on them.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ecg.readers import read_recording
 from ecg.recording import Recording
-from wardbeat.training.records import good_share, records_of
+from wardbeat.training.records import good_share, indexed, records_of
 
 Floats = npt.NDArray[np.float32]
 
@@ -29,18 +29,18 @@ def noise_bank(data: Path) -> Floats:
     """(k, 2500) float32 excerpts of 10 s at 250 Hz, each of RMS 1 and without beats, in a fixed order.
 
     Raises:
-        ValueError: the index lacks ``cinc2011``, or none of it is unacceptable; quotes it.
+        ValueError: the index lacks ``cinc2011`` or ``cinc2015``, or none of their leads is bad; quotes it.
         RecordError: a record cannot be read.
     """
     found = []
-    for record in records_of(data, "cinc2011"):
-        if "UNACCEPTABLE" in record.labels:
+    for record in (*records_of(data, "cinc2011"), *indexed(data, "cinc2015")):
+        if any(label == "UNACCEPTABLE" or label.endswith("-FALSE") for label in record.labels):
             recording = read_recording(data / record.path)
             good = good_share(recording)
             bad = [row for row, lead in enumerate(recording.leads) if good[lead] < NOISE_BELOW]
             found.append(excerpts(recording, np.array(bad, np.intp)))
-    if not found:
-        raise ValueError(f"{data}: no unacceptable record in cinc2011 to take noise from")
+    if not sum(map(len, found)):
+        raise ValueError(f"{data}: no bad lead in cinc2011 and cinc2015 to take noise from")
     bank = without_beats(np.concatenate(found))
     return bank[np.random.default_rng(0).permutation(len(bank))[:MOST_EXCERPTS]]
 
