@@ -125,7 +125,7 @@ class _Hour(msgspec.Struct, array_like=True):
 
 
 class EpisodeLog(msgspec.Struct, array_like=True):
-    """The episodes of one epoch and the sums of its burden.
+    """The episodes of one epoch and the sums of the burden of its latest hours.
 
     Attributes:
         done: the bin that is decided next.
@@ -136,7 +136,6 @@ class EpisodeLog(msgspec.Struct, array_like=True):
         floor: no onset lies before this sample, the last offset.
         ended: the latest episodes that ended, oldest first.
         hours: sums of the latest hours that have any.
-        total: sums of the epoch.
     """
 
     done: int = -1
@@ -146,7 +145,6 @@ class EpisodeLog(msgspec.Struct, array_like=True):
     floor: int = 0
     ended: list[Episode] = []
     hours: list[_Hour] = []
-    total: _Hour = msgspec.field(default_factory=lambda: _Hour(0))
 
     def advance(self, evidence: Evidence, beats: Peaks, config: EpisodeConfig, *, last: bool = False) -> None:
         """Decide every bin of which all that its smoothing needs is final; at the ``last`` call, all that there are."""
@@ -171,28 +169,19 @@ class EpisodeLog(msgspec.Struct, array_like=True):
         confirmed = self.done * BIN - self.onset >= config.confirm_s * ANALYSIS_FS
         return [*self.ended, Episode(self.kind, min(self.onset, end), None, confirmed)]
 
-    def burden(self, since: int | None = None) -> Burden:
-        """The burden of the epoch, or of the whole hours of the sample index from that of sample ``since`` on."""
-        sums = self.total
-        if since is not None:
-            sums = _Hour(0)
-            for hour in self.hours:
-                if hour.hour >= since // HOUR:
-                    sums = _Hour(
-                        0,
-                        sums.af + hour.af,
-                        sums.analysed + hour.analysed,
-                        max(sums.longest, hour.longest),
-                        sums.count + hour.count,
-                    )
-        longest, count = sums.longest, sums.count
+    def burden(self, since: int) -> Burden:
+        """The burden of the whole hours of the sample index from that of sample ``since`` on."""
+        hours = [hour for hour in self.hours if hour.hour >= since // HOUR]
+        longest = max((hour.longest for hour in hours), default=0)
+        count = sum(hour.count for hour in hours)
         if self.kind is Kind.AF:
             longest = max(longest, self.done * BIN - self.onset)
-            if since is not None and self.onset // HOUR < since // HOUR:
+            if self.onset // HOUR < since // HOUR:
                 count += 1
+        analysed = sum(hour.analysed for hour in hours)
         # Refined onsets and offsets move between beats, what was judged is counted in bins.
-        af = min(max(0, sums.af), sums.analysed)
-        return Burden(af / ANALYSIS_FS, sums.analysed / ANALYSIS_FS, longest / ANALYSIS_FS, count)
+        af = min(max(0, sum(hour.af for hour in hours)), analysed)
+        return Burden(af / ANALYSIS_FS, analysed / ANALYSIS_FS, longest / ANALYSIS_FS, count)
 
     def _decide(self, evidence: Evidence, beats: Peaks, config: EpisodeConfig, half: int) -> None:
         index = self.done
@@ -259,11 +248,10 @@ class EpisodeLog(msgspec.Struct, array_like=True):
             self.hours.append(_Hour(at // HOUR))
             del self.hours[:-HOURS_KEPT]
         hour = next((hour for hour in reversed(self.hours) if hour.hour <= at // HOUR), self.hours[0])
-        for sums in (hour, self.total):
-            sums.af += af
-            sums.analysed += analysed
-            sums.longest = max(sums.longest, longest)
-            sums.count += count
+        hour.af += af
+        hour.analysed += analysed
+        hour.longest = max(hour.longest, longest)
+        hour.count += count
 
 
 def refine(kind: Kind, evidence: Evidence, beats: Peaks, coarse: int, begins: bool, config: EpisodeConfig) -> int:

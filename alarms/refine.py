@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from windowing.spans import ANALYSIS_FS
 
-REACH_S = 10.0  # a coarse change is off by less: half the burden's smoothing is 15 s, but it crosses its middle
 BEATS_NEEDED = 4  # two steps; with fewer the rhythm cannot be told from beats
 # Steps of a regular rhythm: respiration, the detector's jitter of some ms, and one in ten from ectopy or a detector's
 # error. Those of AF: RR varies by about a fifth of its mean around it, so that steps are about 1.1 times that.
@@ -62,8 +61,8 @@ def refine_change(
     coarse: int,
     *,
     into_irregular: bool,
+    reach_s: float,
     evidence: Sequence[tuple[int, float]] = (),
-    reach_s: float = REACH_S,
 ) -> int:
     """The first beat of the new rhythm.
 
@@ -71,8 +70,8 @@ def refine_change(
         beats: (b,) int64 R peaks around the change, analysis sample indices, ascending.
         coarse: sample near which the rhythm changed.
         into_irregular: the new rhythm is the irregular one (an onset of AF), not the regular one (its offset).
-        evidence: (sample index, probability 0 … 1 of the irregular rhythm), ascending, about the same stretch.
         reach_s: seconds before and after ``coarse`` in which the change is looked for.
+        evidence: (sample index, probability 0 … 1 of the irregular rhythm), ascending, about the same stretch.
 
     Returns:
         The sample index of a beat: the nearest to ``coarse`` where the beats show no change, and ``coarse`` itself

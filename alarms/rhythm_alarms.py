@@ -92,13 +92,8 @@ class RhythmAlarms:
         return self._memory.log.episodes(self.config, self._memory.evidence.end)
 
     @property
-    def burden(self) -> Burden:
-        """The burden of the epoch. The newest 20 s are not in it yet."""
-        return self._memory.log.burden()
-
-    @property
     def burden_24h(self) -> Burden:
-        """The burden of the latest 24 hours, in whole hours of the sample index."""
+        """The burden of the latest 24 hours, in whole hours of the sample index. The newest 20 s are not in it yet."""
         return self._memory.log.burden(max(0, self._memory.evidence.end - DAY))
 
     def recent(self, seconds: int) -> tuple[float | None, ...]:
@@ -145,7 +140,7 @@ class RhythmAlarms:
     def finish(self, end: int, sent_at: float, beats: npt.NDArray[np.int64]) -> list[AlarmEvent]:
         """End the active alarm: the epoch is over at sample ``end``, ``beats`` are as for ``observe``.
 
-        ``episodes`` and ``burden`` stay until the next ``start``.
+        ``episodes`` and ``burden_24h`` stay until the next ``start``.
         """
         memory = self._memory
         self._ledger.sent_at = sent_at

@@ -16,9 +16,9 @@ import numpy.typing as npt
 from ecg.leads import LEADS, N_LEADS
 from models.classes import OUTPUTS, RHYTHMS
 from models.inputs import CONTEXT_WINDOWS, SECONDS, TOKENS_PER_S
+from models.network.config import EPS
 from models.network.forward import Result
 
-EPS = 1e-5  # of RMSNorm, as in models.network.torch_network
 HEAD = ("norm.weight", "head.weight", "head.bias")  # the weights behind the last layer of tokens
 
 Floats = npt.NDArray[np.float32]

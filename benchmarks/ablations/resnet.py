@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from ecg.leads import N_LEADS
 from models.inputs import N_RR_SPAN, TOKENS
-from models.network.config import LOOKS, NetworkConfig
-from models.network.torch_network import SIGNAL_UNIT, Network, Output
+from models.network.config import LOOKS, SIGNAL_UNIT, NetworkConfig
+from models.network.torch_network import Network, Output
 
 STEM = 32  # channels of the first convolution
 TOWER_KERNEL = 7  # at 50 Hz: 0.14 s, a QRS complex

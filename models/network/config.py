@@ -3,8 +3,12 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from models.inputs import TOKENS
+from models.inputs import N_RR, N_RR_SPAN, TOKENS
 
+EPS = 1e-5  # of RMSNorm, as in mamba_ssm
+SIGNAL_UNIT = 100  # of the input, which counts hundredths of the lead's slow amplitude
+RR_SPANS = N_RR // N_RR_SPAN
+FARTHEST = 5.0  # scales from the center: beyond it a feature says no more
 LOOKS = 2  # of a token at the leads: means, for twelve leads say no more than one only because they are twelve
 CHOICES = {"fusion": ("cross", "none"), "pooling": ("power", "mean", "max"), "time": ("bimamba", "mamba", "tcn")}
 

@@ -15,17 +15,13 @@ import numpy.typing as npt
 
 from ecg.leads import N_LEADS
 from models.classes import OUTPUTS, RHYTHMS
-from models.inputs import N_RR, N_RR_SPAN, SECONDS, TOKENS, TOKENS_PER_S, Floats
+from models.inputs import N_RR_SPAN, SECONDS, TOKENS, TOKENS_PER_S, Floats
 from models.network import kernels
 from models.network.batch import Batch
-from models.network.config import LOOKS, NetworkConfig
+from models.network.config import EPS, FARTHEST, LOOKS, RR_SPANS, SIGNAL_UNIT, NetworkConfig
 
 Weights = Mapping[str, npt.NDArray[np.generic]]
 
-SIGNAL_UNIT = 100  # of the input, which counts hundredths of the lead's slow amplitude
-RR_SPANS = N_RR // N_RR_SPAN
-FARTHEST = np.float32(5)  # scales from the center: beyond it a feature says no more
-EPS = np.float32(1e-5)  # of RMSNorm
 GROUP = 8  # windows at a time: their tokens stay in the second cache
 FREE = ("blocks", "heads", "joint_hidden", "chunk", "power", "dropout")  # any value runs here; the rest is compiled in
 

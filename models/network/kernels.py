@@ -9,9 +9,9 @@ import numpy as np
 from numba import njit
 
 from models.inputs import SAMPLES, TOKENS
-from models.network.config import NetworkConfig
+from models.network import config
 
-DEFAULT = NetworkConfig()
+DEFAULT = config.NetworkConfig()
 NARROW = DEFAULT.narrow
 D_STATE = DEFAULT.d_state
 D_CONV = DEFAULT.d_conv
@@ -24,7 +24,7 @@ HALF = SAMPLES // 2  # positions after the first convolution, of stride 2
 TAPS1, TAPS2, TAPS3 = 9, 7, 11  # of the tokenizer's convolutions
 STRIDE3 = HALF // TOKENS
 COLUMN = TAPS3 * NARROW  # numbers that one token is made of
-EPS = np.float32(1e-5)  # of RMSNorm, as in mamba_ssm
+EPS = np.float32(config.EPS)
 FAST = {"contract", "reassoc", "nsz"}  # fused multiply-add, and sums in lanes; NaN and infinity stay what they are
 
 # tanh(x) = x P(x²) / Q(x²) to 3 units in the last place of float32, for |x| < 7.9 (Eigen's ptanh): it takes no table

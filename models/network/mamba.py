@@ -18,9 +18,7 @@ from torch import Tensor, nn
 from models.inputs import Floats
 from models.network import kernels as network_kernels
 from models.network import mamba_gradient
-from models.network.config import NetworkConfig
-
-EPS = 1e-5  # of RMSNorm, as in mamba_ssm
+from models.network.config import EPS, NetworkConfig
 
 
 class RMSNorm(nn.Module):

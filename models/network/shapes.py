@@ -3,7 +3,7 @@
 from ecg.leads import N_LEADS
 from models.classes import OUTPUTS
 from models.inputs import N_ATRIAL, N_CONTEXT, N_PULSE, N_RR, N_RR_SPAN, N_SHAPE, PPV_PER_LEAD
-from models.network.config import LOOKS, NetworkConfig
+from models.network.config import LOOKS, RR_SPANS, NetworkConfig
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -58,7 +58,7 @@ def _features(config: NetworkConfig) -> Shapes:
             shapes |= _standard(f"features.{name}", features)
         shapes |= _mlp("features.joint", 2 * sum(groups.values()), config.joint_hidden, d)
         shapes |= _mlp("features.rr_token", 2 * N_RR_SPAN, d, d)
-        shapes["features.span"] = (N_RR // N_RR_SPAN, d)
+        shapes["features.span"] = (RR_SPANS, d)
         shapes |= _mlp("features.shape_token", 2 * N_SHAPE, d, d)
         shapes |= _mlp("features.atrial_token", 2 * N_ATRIAL, d, d)
     else:

@@ -34,12 +34,8 @@ from models.inputs import (
     TOKENS_PER_S,
 )
 from models.network.batch import Batch
-from models.network.config import LOOKS, NetworkConfig
+from models.network.config import FARTHEST, LOOKS, RR_SPANS, SIGNAL_UNIT, NetworkConfig
 from models.network.mamba import FusedMamba2, Mamba2, RMSNorm, kernel_mamba2
-
-SIGNAL_UNIT = 100  # of the input, which counts hundredths of the lead's slow amplitude
-RR_SPANS = N_RR // N_RR_SPAN
-FARTHEST = 5.0  # scales from the center: beyond it a feature says no more
 
 
 class Output(NamedTuple):

@@ -57,12 +57,6 @@ class Calibration(StoredArrays):
             if not np.isfinite(value).all() or ("slope" in each.name and value.min() <= 0):
                 raise ValueError(f"{each.name}: expected finite values, slopes above 0, got {value.tolist()}")
 
-    @classmethod
-    def identity(cls) -> "Calibration":
-        """That changes nothing."""
-        k, r = len(OUTPUTS), len(RHYTHMS)
-        return cls(np.ones(k), np.zeros(k), np.ones(r), np.zeros(r))
-
     def windows(self, pooled_log: Values) -> Floats:
         """(…, 13) natural logarithms of a window's probabilities -> (…, 13) calibrated probabilities.
 

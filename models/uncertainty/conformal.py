@@ -13,8 +13,9 @@ rhythms share a window, that holds for either. What it does not: anything about 
 patient that was not there, or about how many of the other rhythms the set holds as well. With fewer than 1/α − 1
 patients (9 at α = 0.1) nothing can be promised but by never ruling the rhythm out: its threshold is 0.
 
-Where no rhythm reaches its threshold the window is like none that were known: the set then holds the likeliest one, and
-:meth:`Conformal.unusual` says so. Adding to a set can only raise coverage, so the promise stands.
+The likeliest rhythm is always in the set, though a common rhythm's own threshold may be as high as .8: nobody would
+understand a set that lacks what is at 70 %. Adding to a set can only raise coverage, so the promise stands. Where no
+rhythm reaches its threshold the window is like none that were known, and :meth:`Conformal.unusual` says so.
 """
 
 from dataclasses import dataclass, fields
@@ -71,22 +72,14 @@ class Conformal(StoredArrays):
         if (self.thresholds[few] > 0).any():
             raise ValueError(f"thresholds: expected 0 with so few subjects, got {self.thresholds}, {self.subjects}")
 
-    @classmethod
-    def unfitted(cls) -> "Conformal":
-        """That rules nothing out."""
-        k = len(RHYTHMS)
-        return cls(np.array([ALPHA]), np.zeros(k), np.zeros(k, np.int64), np.zeros(k, np.int64))
-
     def members(self, p: Floats) -> Bools:
-        """(…, 5) calibrated probabilities of a window's rhythms -> (…, 5) which are in its set; one at least.
+        """(…, 5) calibrated probabilities of a window's rhythms -> (…, 5) which are in its set: the likeliest at least.
 
         Raises:
             ValueError: the shape is wrong or a value is NaN.
         """
-        inside = _expect(p) >= self.thresholds
         likeliest = np.arange(len(RHYTHMS)) == p.argmax(-1)[..., None]
-        members: Bools = inside | (likeliest & ~inside.any(-1, keepdims=True))
-        return members
+        return np.asarray((_expect(p) >= self.thresholds) | likeliest)
 
     def unusual(self, p: Floats) -> Bools:
         """(…, 5) -> (…,) True where no rhythm reached its threshold, so that the set holds the likeliest one alone."""

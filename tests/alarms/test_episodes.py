@@ -26,18 +26,18 @@ def test_an_episode_has_its_onset_and_offset_at_the_beat(hop_s: float) -> None:
     assert abs(episode.onset / FS - 100) < 2
     assert abs(episode.offset / FS - 220) < 2
     assert episode.confirmed
-    assert alarms.burden.af_s == pytest.approx(120, abs=3)
-    assert alarms.burden.analysed_s == pytest.approx(400, abs=5)
-    assert alarms.burden.longest_s == pytest.approx(120, abs=3)
-    assert alarms.burden.count == 1
+    assert alarms.burden_24h.af_s == pytest.approx(120, abs=3)
+    assert alarms.burden_24h.analysed_s == pytest.approx(400, abs=5)
+    assert alarms.burden_24h.longest_s == pytest.approx(120, abs=3)
+    assert alarms.burden_24h.count == 1
 
 
 def test_short_episodes_count_for_the_burden() -> None:
     """Burden has no shortest episode: 20 s of AF are found, but not called confirmed."""
     alarms = watch(300, (100, 120), (200, 250))
     assert [episode.confirmed for episode in alarms.episodes] == [False, True]
-    assert alarms.burden.count == 2
-    assert alarms.burden.af_s == pytest.approx(70, abs=5)
+    assert alarms.burden_24h.count == 2
+    assert alarms.burden_24h.af_s == pytest.approx(70, abs=5)
 
 
 def test_evidence_that_hovers_at_the_threshold_is_one_episode() -> None:
@@ -50,8 +50,8 @@ def test_evidence_that_hovers_at_the_threshold_is_one_episode() -> None:
 def test_unjudged_time_is_neither_af_nor_free_of_it() -> None:
     """A bed without electrodes for an hour must not show half of its AF burden."""
     alarms = watch(700, (0, 700), unusable=[(200, 500)])
-    assert alarms.burden.analysed_s == pytest.approx(410, abs=2)  # the windows before and after reach 10 s into it
-    assert alarms.burden.share == pytest.approx(1.0, abs=0.01)
+    assert alarms.burden_24h.analysed_s == pytest.approx(410, abs=2)  # the windows before and after reach 10 s into it
+    assert alarms.burden_24h.share == pytest.approx(1.0, abs=0.01)
     first, second = alarms.episodes
     assert first.offset == 200 * FS
     assert second.onset == 491 * FS
@@ -61,8 +61,8 @@ def test_a_short_stretch_of_noise_does_not_cut_an_episode() -> None:
     """Turning over in bed is no end of AF."""
     alarms = watch(300, (50, 250), noise=rhythm((120, 160)))
     assert len(alarms.episodes) == 1
-    assert alarms.burden.analysed_s == pytest.approx(260, abs=2)
-    assert alarms.burden.af_s == pytest.approx(160, abs=4)
+    assert alarms.burden_24h.analysed_s == pytest.approx(260, abs=2)
+    assert alarms.burden_24h.af_s == pytest.approx(160, abs=4)
 
 
 def test_an_episode_in_which_the_recording_begins_or_ends_is_cut_there() -> None:
@@ -78,7 +78,7 @@ def test_flutter_is_an_episode_of_its_own_and_no_burden_of_af() -> None:
     alarms.finish(400 * FS, 0.0, beats_of(400)[:0])
     assert [str(episode.kind) for episode in alarms.episodes] == ["af", "flutter"]
     assert alarms.episodes[0].offset == alarms.episodes[1].onset
-    assert alarms.burden.af_s == pytest.approx(100, abs=4)
+    assert alarms.burden_24h.af_s == pytest.approx(100, abs=4)
 
 
 def test_an_episode_that_lasts_has_no_offset_and_counts() -> None:
@@ -87,11 +87,11 @@ def test_an_episode_that_lasts_has_no_offset_and_counts() -> None:
     play(alarms, stream(200, rhythm((100, 300))), beats_of(200, rhythm((100, 300))))
     (episode,) = alarms.episodes
     assert episode.offset is None
-    assert alarms.burden.count == 1
-    assert alarms.burden.longest_s == pytest.approx(80, abs=4)  # the newest 20 s are not final
+    assert alarms.burden_24h.count == 1
+    assert alarms.burden_24h.longest_s == pytest.approx(80, abs=4)  # the newest 20 s are not final
 
 
-def test_the_rolling_day_forgets_and_the_epoch_does_not() -> None:
+def test_the_rolling_day_forgets() -> None:
     """AF of the day before yesterday is no burden of today; the state holds sums of hours, not of seconds."""
     alarms = RhythmAlarms(BED, EpisodeConfig(episodes_kept=2))
     day = 24 * 3600.0
@@ -101,8 +101,6 @@ def test_the_rolling_day_forgets_and_the_epoch_does_not() -> None:
     for each in later:
         shifted = type(each)(**{**_fields(each), "end": each.end + round(1.5 * day) * FS})
         alarms.observe(shifted, beats_of(1)[:0])
-    assert alarms.burden.count == 4
-    assert alarms.burden.af_s == pytest.approx(700, abs=5)
     assert alarms.burden_24h.count == 1
     assert alarms.burden_24h.af_s == pytest.approx(200, abs=5)
     assert alarms.burden_24h.longest_s == pytest.approx(200, abs=5)
@@ -121,8 +119,8 @@ def test_without_a_network_nothing_is_analysed() -> None:
     for each in stream(100, rhythm()):
         bare = type(each)(**{**_fields(each), "af_evidence": ()})
         assert alarms.observe(bare, beats_of(100)) == []
-    assert alarms.burden == Burden()
-    assert alarms.burden.share is None
+    assert alarms.burden_24h == Burden()
+    assert alarms.burden_24h.share is None
     assert alarms.episodes == []
 
 

@@ -6,12 +6,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from alarms.episodes import EpisodeConfig
 from alarms.refine import change_point, irregularity, refine_change, rr_steps
 from ecg.readers import read_recording
 from ecg.synthetic import SyntheticPatient
 from tests.alarms.findings import FS, beats_of, rhythm
 
 Peaks = npt.NDArray[np.int64]
+REACH_S = EpisodeConfig().refine_reach_s
 
 
 def error(beats: Peaks, change: int, found: int) -> int:
@@ -36,7 +38,9 @@ def errors(script: str, seeds: range, evidence_s: float | None = None) -> tuple[
                 for at in range(change - 10 * FS, change + 10 * FS, FS // 2)
             ]
             coarse = change + round(float(rng.uniform(-8, 8)) * FS)
-            found = refine_change(near, coarse, into_irregular=into, evidence=level if evidence_s else ())
+            found = refine_change(
+                near, coarse, into_irregular=into, reach_s=REACH_S, evidence=level if evidence_s else ()
+            )
             out.append(error(beats, change, found))
     return onsets, offsets
 
@@ -71,15 +75,15 @@ def test_beats_that_show_no_change_leave_it_where_it_was_seen() -> None:
     """Paced AF is regular, and AF all along has no onset: the coarse change stays, at its nearest beat."""
     for beats in (beats_of(60), beats_of(60, rhythm((0, 60)))):
         for into in (True, False):
-            found = refine_change(beats, 30 * FS, into_irregular=into)
+            found = refine_change(beats, 30 * FS, into_irregular=into, reach_s=REACH_S)
             assert found in beats.tolist()
             assert abs(found - 30 * FS) <= FS
 
 
 def test_too_few_beats_say_nothing() -> None:
     """No beat is made up where none is."""
-    assert refine_change(np.array([100, 500, 900], np.int64), 700, into_irregular=True) == 700
-    assert refine_change(np.empty(0, np.int64), 700, into_irregular=False) == 700
+    assert refine_change(np.array([100, 500, 900], np.int64), 700, into_irregular=True, reach_s=REACH_S) == 700
+    assert refine_change(np.empty(0, np.int64), 700, into_irregular=False, reach_s=REACH_S) == 700
 
 
 def test_the_change_point_is_where_levels_turn() -> None:
@@ -102,7 +106,7 @@ def test_annotated_changes_of_real_records(data: Path) -> None:
             change = round(after.onset * FS / record.fs)
             near = beats[np.abs(beats - change) < 30 * FS]
             coarse = change + round(float(rng.uniform(-5, 5)) * FS)
-            found = refine_change(near, coarse, into_irregular=before.name == "(N")
+            found = refine_change(near, coarse, into_irregular=before.name == "(N", reach_s=REACH_S)
             every.append(error(beats, change - FS // 10, found))
     assert len(every) >= 8
     assert np.median(np.abs(every)) <= 2

@@ -91,7 +91,7 @@ def test_what_may_as_well_be_no_alarm_starts_none(other: str) -> None:
     assert events[0].onset == 30 * FS
     alarms = RhythmAlarms(BED)
     assert not play(alarms, stream(300, rhythm((30, 250)), prediction_set=lambda _: ("af", other)))
-    assert alarms.burden.af_s == pytest.approx(220, abs=5)  # it is counted all the same
+    assert alarms.burden_24h.af_s == pytest.approx(220, abs=5)  # it is counted all the same
 
 
 def test_a_rhythm_that_is_in_every_set_doubts_nothing() -> None:

@@ -118,7 +118,9 @@ def test_a_bed_without_findings_shows_nothing_invented(wall: Page) -> None:
 
 
 def test_rhythm_and_burden_stand_in_the_sector(wall: Page, ward: LiveWard) -> None:
-    """AF? until it is confirmed, then AF; share, hours and longest episode; gone when the network falls silent."""
+    """AF? until it is confirmed, then AF; share of the day or of what there was of it, hours and longest episode; gone
+    when the network falls silent.
+    """
     there = wall.locator(sector("2"))
     ward.set("2", rhythm=af_state())
     try:
@@ -126,6 +128,8 @@ def test_rhythm_and_burden_stand_in_the_sector(wall: Page, ward: LiveWard) -> No
         expect(there.locator(".burden-now")).to_have_text("AF 24 h 12 %02:53longest 01:05")
         ward.set("2", rhythm=af_state(provisional=False))
         expect(there.locator(".rhythm-now")).to_have_text("rhythm: AF")
+        ward.set("2", rhythm=af_state(burden=0.7, analysed_s=36.0, af_s=25.2, longest_s=25.2))
+        expect(there.locator(".burden-now")).to_have_text("AF 70 % of 36 s25 slongest 25 s")
         ward.set("2", rhythm=rhythm_state(None, burden=None, analysed_s=0.0))
         expect(there.locator(".rhythm")).to_have_text("rhythm: –")
         expect(there).to_have_attribute("data-rhythm", "unknown")

@@ -18,7 +18,7 @@ from models.network.config import NetworkConfig
 from models.network.shapes import tensor_shapes
 from models.network.weights import Model, save_model
 from models.uncertainty.calibration import Calibration
-from models.uncertainty.conformal import Conformal
+from tests.models.unfitted import all_five, identity
 
 SURE = 8.0  # logit of 0.9997
 SEED = 7  # of the split by patient
@@ -26,7 +26,7 @@ SEED = 7  # of the split by patient
 
 def random_model(path: Path, left_out: tuple[str, ...] = ()) -> Model:
     """Random tensors: answers nobody can know, but the same ones each time."""
-    return _save(path, Calibration.identity(), left_out)
+    return _save(path, identity(), left_out)
 
 
 def always_af(path: Path) -> Model:
@@ -45,7 +45,7 @@ def _save(path: Path, calibration: Calibration, left_out: tuple[str, ...]) -> Mo
     noise = np.repeat(rng.integers(-300, 300, (4, 1, 1000)).astype(np.int16), 12, axis=1)
     kernels = tiled(fit(noise, np.ones(noise.shape, np.bool_), shared_config(100, PPV_PER_LEAD, 3.0)))
     training = {"left_out": list(left_out), "seed": SEED}
-    return save_model(path, tensors, NetworkConfig(), kernels, calibration, Conformal.unfitted(), training)
+    return save_model(path, tensors, NetworkConfig(), kernels, calibration, all_five(), training)
 
 
 def patient(script: str, seed: int, leads: tuple[str, ...] = LEADS) -> Recording:

@@ -70,18 +70,50 @@ def report(value: float, delay: float | None, alarms: int) -> Report:
             false("mitdb", "DS1 without AF", 0),
             false("nsrdb_rr", "all records", alarms),
         ),
-        causes=(CauseRow("noise", "cinc2017", "records", 100, of(1 - value), 100),),
+        causes=(CauseRow("noise", "cinc2017", "records", 100, of(round(1 - value, 9)), 100),),
         coverage=(covered("mitdb", "af", value), covered("vitaldb_arrdb_rr", "af", 0.1)),
         networks=tuple(NetworkRow(name, "m", (), Seen.NOTHING, 5, 5, 5) for name in (*SETS, "cpsc2021")),
     )
 
 
-def test_each_aim_can_be_reached_and_missed() -> None:
-    """Protects each bound and its direction: a perfect report reaches all, a bad one none."""
-    assert all((reached := aim.reached(report(1.0, 0.0, 0))) and reached.enough for aim in AIMS)
-    bad = [aim.reached(report(0.5, 99.0, 1)) for aim in AIMS]
-    assert not any(reached is None or reached.enough for reached in bad)
-    assert len(AIMS) == 22
+def short_of(bound: float) -> tuple[Report, Report]:
+    """Figures that are just enough, and a hair too low."""
+    return report(bound, 0.0, 0), report(bound - 1e-4, 0.0, 0)
+
+
+def later_than(bound: float) -> tuple[Report, Report]:
+    """Delays and errors that are just enough, and a hair too long."""
+    return report(1.0, bound, 0), report(1.0, bound + 1e-3, 0)
+
+
+def alarming(rate: float) -> Report:
+    """So many false alarms a bed-day in NSRDB."""
+    whole = report(1.0, 0.0, 0)
+    rows = [row for row in whole.false_alarms if row.database != "nsrdb_rr"]
+    often = FalseAlarmRow("nsrdb_rr", "all records", 5, 5, 16.0, 9, 5, 0, of(rate))
+    return msgspec.structs.replace(whole, false_alarms=(*rows, often))
+
+
+NEAR = (  # of each aim, in their order: a report that reaches it by nothing, and one that misses it by as little
+    *map(short_of, (0.997, 0.93, 0.994, 0.90, 0.97, 0.98, 0.88)),
+    short_of(0.95),  # of noise: the rest of it is called AF
+    *map(short_of, (0.995, 0.995, 0.995, 0.97, 0.95, 0.975, 0.995)),
+    *map(later_than, (2, 2, 15, 40)),
+    (report(1.0, 0.0, 0), report(1.0, 0.0, 1)),
+    (alarming(0.3), alarming(0.3001)),
+    short_of(0.9),
+)
+
+
+@pytest.mark.parametrize(
+    ("aim", "enough", "missed"),
+    [(aim, *near) for aim, near in zip(AIMS, NEAR, strict=True)],
+    ids=[aim.what for aim in AIMS],
+)
+def test_each_aim_is_reached_at_its_bound_and_missed_beyond_it(aim: Aim, enough: Report, missed: Report) -> None:
+    """Protects each bound and its direction: none can be moved unseen, either way."""
+    assert _of(aim, enough)[1]
+    assert not _of(aim, missed)[1]
 
 
 def test_an_alarm_that_never_came_is_a_miss() -> None:

@@ -8,11 +8,12 @@ import pytest
 
 from alarms.alarm import AlarmEvent, Kind, Phase, Priority, State
 from ecg.recording import Rhythm
+from ecg.writer import write_record
 from models.classes import AF, FLUTTER, NOISE, OUTPUTS
 from models.rhythm_network import RhythmNetwork
 from stream.bed import BedConfig
 from stream.offline import analyze_beats, analyze_recording
-from tests.evaluation.databases import always_af, random_model, write_databases
+from tests.evaluation.databases import always_af, annotated, random_model, write_databases
 from wardbeat.evaluation import tables
 from wardbeat.evaluation.datasets import Case, lead_sets, load
 from wardbeat.evaluation.episodes import Alarm
@@ -288,3 +289,20 @@ def test_sets_of_leads() -> None:
     assert lead_sets(("12",), ()) == {"RR": ()}
     with pytest.raises(ValueError, match="V9"):
         lead_sets(("V9",), ("I",))
+
+
+@pytest.mark.parametrize("hop_s", [0.7, 3.0, 0.0, -1.0, float("nan")])
+def test_a_hop_whose_windows_miss_the_tens_is_refused(hop_s: float) -> None:
+    """Protects "windows of 10 s that do not overlap": at another hop most of those that end at tens are never made."""
+    with pytest.raises(ValueError, match=f"hop: expected a divisor of 10 s, got {hop_s!r}"):
+        Request(ALL, Path("-"), hop_s=hop_s)
+    assert [Request(ALL, Path("-"), hop_s=good).hop_s for good in (0.5, 1.0, 2.0, 2.5, 5.0)]
+
+
+def test_a_record_without_beats_is_named(tmp_path: Path) -> None:
+    """Protects from an error that no record can be told from: of many thousands one has rhythms annotated alone."""
+    recording = replace(annotated("sinus 20s", 1, [("(N", 0, 20)]), beats=None, beat_symbols=())
+    (tmp_path / "nsrdb_rr").mkdir()
+    write_record(recording, tmp_path / "nsrdb_rr" / "s1")
+    with pytest.raises(ValueError, match="nsrdb_rr/s1: expected beats in its atr annotations, got none"):
+        load(tmp_path, Record("nsrdb_rr", "nsrdb_rr/s1", "n1", ("SR",)))

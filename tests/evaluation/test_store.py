@@ -98,7 +98,15 @@ def test_what_other_weights_judged_is_not_taken(data: Path, tmp_path: Path, judg
     assert len(judged) == RECORDS
 
 
-@pytest.mark.parametrize("changed", ["models/network/forward.py", "alarms/refine.py", "wardbeat/training/labels.py"])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "models/network/forward.py",
+        "alarms/refine.py",
+        "wardbeat/training/labels.py",
+        "wardbeat/training/patients.py",
+    ],
+)
 def test_what_other_code_judged_is_not_taken(
     data: Path, tmp_path: Path, judged: list[str], monkeypatch: pytest.MonkeyPatch, changed: str
 ) -> None:

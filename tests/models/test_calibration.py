@@ -19,6 +19,7 @@ from models.uncertainty.calibration import (
     sigmoid,
 )
 from models.uncertainty.reliability import reliability
+from tests.models.unfitted import identity
 
 Floats = npt.NDArray[np.float64]
 
@@ -168,7 +169,7 @@ def test_windows_and_seconds_are_calibrated_each_with_its_own() -> None:
 def test_without_a_fit_nothing_changes() -> None:
     """The identity gives back the probabilities, from logarithms and directly."""
     p = np.random.default_rng(0).uniform(0.001, 0.999, (4, 10, 13))
-    calibration = Calibration.identity()
+    calibration = identity()
     assert calibration.windows(np.log(p[:, 0])) == pytest.approx(p[:, 0])
     assert calibration.seconds(p) == pytest.approx(p[..., :5])
 
@@ -205,7 +206,7 @@ def test_calibration_keeps_the_order(logs: list[float], a: float, c: float) -> N
 )
 def test_a_calibration_that_cannot_be_is_refused(name: str, value: Floats, message: str) -> None:
     """What turns the order, is not a number or of another shape."""
-    arrays = {**Calibration.identity().arrays(), name: value}
+    arrays = {**identity().arrays(), name: value}
     with pytest.raises(ValueError, match=message):
         Calibration.from_arrays(arrays)
 
@@ -213,9 +214,9 @@ def test_a_calibration_that_cannot_be_is_refused(name: str, value: Floats, messa
 def test_probabilities_that_are_not_are_refused() -> None:
     """NaN would pass every comparison as False; the wrong number of outputs would be another network's."""
     with pytest.raises(ValueError, match="1 of 13 are NaN"):
-        Calibration.identity().windows(np.where(np.arange(13) == 2, np.nan, -1.0))
+        identity().windows(np.where(np.arange(13) == 2, np.nan, -1.0))
     with pytest.raises(ValueError, match=r"expected \(…, 13\), got \(5,\)"):
-        Calibration.identity().windows(np.zeros(5))
+        identity().windows(np.zeros(5))
 
 
 def test_the_error_of_calibration_is_measured() -> None:

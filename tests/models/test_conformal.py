@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from models.classes import AF, FLUTTER, NOISE, RHYTHMS, SINUS
 from models.uncertainty.conformal import Conformal, coverage, fit_conformal, least_subjects, threshold, wilson
+from tests.models.unfitted import all_five
 
 Floats = npt.NDArray[np.float64]
 
@@ -77,6 +78,7 @@ def test_counting_windows_as_if_each_were_a_patient_breaks_the_promise() -> None
     for _ in range(300):
         p, target, who = ward(rng, 60, windows=40)
         new, new_target, new_who = ward(rng, 100, windows=40)
+        new[:, SINUS] = 1.0  # the likeliest is in every set: of AF the threshold alone shall tell
         alone = names(np.arange(len(p)))
         by_patient.append(coverage(fit_conformal(p, target, who), new, new_target, new_who)[AF].covered)
         by_window.append(coverage(fit_conformal(p, target, alone), new, new_target, new_who)[AF].covered)
@@ -111,7 +113,7 @@ def test_coverage_holds_for_any_exchangeable_data(
     assert np.mean(hits) >= 1 - alpha - 4 * max(float(np.std(hits)), 0.05) / np.sqrt(len(hits))
 
 
-def test_calibration_does_not_change_the_sets() -> None:
+def test_calibration_does_not_change_what_reaches_its_threshold() -> None:
     """A rising map of each rhythm's probability moves its threshold along: both may be fitted on the same patients."""
     p, target, subject = ward(np.random.default_rng(5), 150)
     new, *_ = ward(np.random.default_rng(6), 100)
@@ -122,9 +124,8 @@ def test_calibration_does_not_change_the_sets() -> None:
         return np.asarray(1 / (1 + np.exp(-(np.log(p / (1 - p)) * slope + offset))))
 
     other = fit_conformal(mapped(p), target, subject)
-    some = ~plain.unusual(new)
-    assert some.sum() > 50
-    assert np.array_equal(plain.members(new)[some], other.members(mapped(new))[some])
+    assert (~plain.unusual(new)).sum() > 50
+    assert np.array_equal(new >= plain.thresholds, mapped(new) >= other.thresholds)
     assert np.array_equal(plain.unusual(new), other.unusual(mapped(new)))
 
 
@@ -156,6 +157,12 @@ def test_a_set_names_what_cannot_be_ruled_out_likeliest_first() -> None:
     assert sets.prediction_set(np.array([0.29, 0.7, 0.1, 0.1, 0.1])) == ("flutter",)
 
 
+def test_the_likeliest_is_in_every_set() -> None:
+    """A common rhythm's threshold is high: sinus at 70 % stands in the set beside what cannot be excluded."""
+    sets = conformal([0.3, 0.01, 0.83, 0.06, 0.2])
+    assert sets.prediction_set(np.array([0.16, 0.02, 0.7, 0.25, 0.03])) == ("sinus", "other", "flutter")
+
+
 def test_no_set_is_empty_and_the_unusual_is_told() -> None:
     """Where nothing reaches its threshold the likeliest stands alone, marked; that can only raise coverage."""
     sets = conformal([0.6, 0.6, 0.6, 0.6, 0.6])
@@ -167,7 +174,7 @@ def test_no_set_is_empty_and_the_unusual_is_told() -> None:
 
 def test_without_a_fit_nothing_is_ruled_out() -> None:
     """An unfitted model knows nothing, and says all five."""
-    assert set(Conformal.unfitted().prediction_set(np.zeros(5))) == set(RHYTHMS)
+    assert set(all_five().prediction_set(np.zeros(5))) == set(RHYTHMS)
 
 
 def test_coverage_tells_what_a_reader_needs() -> None:
@@ -217,4 +224,4 @@ def test_thresholds_that_cannot_be_are_refused(name: str, value: npt.NDArray[np.
 def test_nan_is_refused() -> None:
     """NaN reaches no threshold: the set would rule out what nobody looked at."""
     with pytest.raises(ValueError, match="1 of 5 are NaN"):
-        Conformal.unfitted().prediction_set(np.array([0.5, np.nan, 0, 0, 0]))
+        all_five().prediction_set(np.array([0.5, np.nan, 0, 0, 0]))

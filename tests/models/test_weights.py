@@ -23,8 +23,7 @@ from models.network import weights
 from models.network.config import NetworkConfig
 from models.network.shapes import tensor_shapes
 from models.network.weights import Model, WeightsError, load_model, save_model
-from models.uncertainty.calibration import Calibration
-from models.uncertainty.conformal import Conformal
+from tests.models.unfitted import all_five, identity
 
 CONFIG = NetworkConfig(d=16, narrow=4, wide=8, blocks=1, d_state=4, headdim=8, heads=2, joint_hidden=8)
 TRAINING = {"steps": 3, "databases": ["mitdb"], "seed": 7}
@@ -54,8 +53,8 @@ def parameters() -> MiniRocketParameters:
 def model(tmp_path: Path, parameters: MiniRocketParameters) -> tuple[Path, Model]:
     """A model on disk, and as :func:`save_model` returned it."""
     path = tmp_path / "model.safetensors"
-    calibration = replace(Calibration.identity(), offset=np.linspace(-1, 1, 13))
-    return path, save_model(path, network(), CONFIG, parameters, calibration, Conformal.unfitted(), TRAINING)
+    calibration = replace(identity(), offset=np.linspace(-1, 1, 13))
+    return path, save_model(path, network(), CONFIG, parameters, calibration, all_five(), TRAINING)
 
 
 def rewrite(path: Path, change: Callable[[Arrays, dict[str, object]], None]) -> None:
@@ -86,7 +85,7 @@ def test_what_was_saved_comes_back(model: tuple[Path, Model], parameters: MiniRo
     for group, expected in (
         (loaded.minirocket.arrays(), parameters.arrays()),
         (loaded.calibration.arrays(), saved.calibration.arrays()),
-        (loaded.conformal.arrays(), Conformal.unfitted().arrays()),
+        (loaded.conformal.arrays(), all_five().arrays()),
     ):
         assert all(np.array_equal(group[name], expected[name]) for name in expected)
         assert all(group[name].dtype == expected[name].dtype for name in expected)

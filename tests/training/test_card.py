@@ -16,8 +16,8 @@ from models.features.minirocket_leads import shared_config, tiled
 from models.network.config import NetworkConfig
 from models.network.shapes import tensor_shapes
 from models.network.weights import Model, load_model, save_model
-from models.uncertainty.calibration import Calibration
 from models.uncertainty.conformal import Conformal
+from tests.models.unfitted import identity
 from wardbeat.evaluation.aims import AIMS
 from wardbeat.evaluation.bootstrap import Estimate
 from wardbeat.evaluation.episodes import Alarm, Record
@@ -81,7 +81,7 @@ def model_in(path: Path) -> Model:
     minirocket = tiled(fit(noise, np.ones(noise.shape, np.bool_), shared_config(100, 504, 3.0)))
     slope = np.ones(len(OUTPUTS))
     slope[0] = 0.625
-    calibration = replace(Calibration.identity(), slope=slope)
+    calibration = replace(identity(), slope=slope)
     conformal = Conformal(
         np.array([0.1]),
         np.array([0.3125, 0, 0.2, 0.2, 0.2]),

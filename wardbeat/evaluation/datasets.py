@@ -32,10 +32,11 @@ UNNAMED = "not AF, nobody says what"
 RR = "RR"  # the set of leads that has none: beats alone
 FREQUENT = 0.05  # of a record's beats: ectopy that a reader would call frequent
 SEVERAL = 3  # PACs in a window that make it irregular: fewer leave most intervals alone
+NO_AF_SUBSET = "DS1 without AF"
 SUBSETS: Mapping[str, Mapping[str, frozenset[str]]] = {  # database → name of a part of it → its records
     "mitdb": {
         # Of the usual split by patient (de Chazal et al. 2004), less 201 and 203, which have AF.
-        "DS1 without AF": frozenset(
+        NO_AF_SUBSET: frozenset(
             f"mitdb/{n}"
             for n in (
                 101,
@@ -297,7 +298,7 @@ def load(data: Path, record: Record) -> Case:
 
     Raises:
         ecg.readers.RecordError: it cannot be read.
-        ValueError: it has a rhythm whose name is not known.
+        ValueError: it has a rhythm whose name is not known, or no beats where beats alone are known.
     """
     plan, path = PLANS[record.dataset], data / record.path
     recording: Recording | None = None
@@ -305,7 +306,9 @@ def load(data: Path, record: Record) -> Case:
         ext = "qrs" if path.with_name(path.name + ".qrs").is_file() else "atr"
         known = read_beats(path, ext)
         fs, beats, symbols, rhythms = known.fs, known.beats, known.symbols, known.rhythms
-        end = int(np.rint(known.beats[-1] / fs * ANALYSIS_FS)) + 1  # a header may outlast its beats
+        if not len(beats):
+            raise ValueError(f"{record.path}: expected beats in its {ext} annotations, got none")
+        end = int(np.rint(beats[-1] / fs * ANALYSIS_FS)) + 1  # a header may outlast its beats
     else:
         recording = recording_of(record) if record.dataset == SYNTHETIC else read_recording(path)
         fs, rhythms = recording.fs, recording.rhythms

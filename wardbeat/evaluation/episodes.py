@@ -122,11 +122,6 @@ class Comparison:
         """Share of the time told that is annotated, 0 … 1; NaN without any."""
         return ratio(self.true_s, self.told_s)
 
-    @property
-    def burden_error(self) -> float:
-        """AF told minus AF annotated, as a share (-1 … 1) of the time judged, NaN without any; positive: too much."""
-        return ratio(self.called_af_s - self.af_s, self.judged_s)
-
 
 @dataclass(frozen=True)
 class _Tally:
@@ -136,11 +131,11 @@ class _Tally:
     samples_in_both: int
 
 
-def _tally(episodes: Intervals, other: Intervals, judged: Intervals, shortest: float) -> _Tally:
+def _tally(episodes: Intervals, other: Intervals, judged: Intervals) -> _Tally:
     n, overlapping, samples, samples_in_both = 0, 0, 0, 0
     for episode in episodes:
         counted = common((episode,), judged)
-        if not counted or length(counted) < shortest:
+        if not counted:
             continue
         shared = length(common(counted, other))
         n += 1
@@ -150,14 +145,11 @@ def _tally(episodes: Intervals, other: Intervals, judged: Intervals, shortest: f
     return _Tally(n, overlapping, samples, samples_in_both)
 
 
-def compare(record: Record, shortest_s: float = 0.0) -> Comparison:
-    """One record's counts; episodes shorter than ``shortest_s`` neither count nor last (``epicmp -I``).
-
-    As in ``epicmp``, short episodes still make those of the other list detected or true.
-    """
-    judged, shortest = record.judged, shortest_s * record.fs
-    sensitivity = _tally(record.reference, record.told, judged, shortest)
-    ppv = _tally(record.told, record.reference, without(judged, record.flutter), shortest)
+def compare(record: Record) -> Comparison:
+    """One record's counts."""
+    judged = record.judged
+    sensitivity = _tally(record.reference, record.told, judged)
+    ppv = _tally(record.told, record.reference, without(judged, record.flutter))
     return Comparison(
         sensitivity.episodes,
         sensitivity.overlapping,
@@ -232,11 +224,6 @@ class FalseAlarms:
     false: int
     false_confirmed: int
     bed_days: float
-
-    @property
-    def per_bed_day(self) -> float:
-        """False alarms a bed-day; NaN where no time without AF was judged."""
-        return ratio(self.false, self.bed_days)
 
 
 def false_alarms(record: Record, alarms: Iterable[Alarm]) -> FalseAlarms:

@@ -11,6 +11,7 @@ from pathlib import Path
 from time import process_time
 
 from ecg.leads import LEADS
+from models.inputs import SECONDS
 from wardbeat.evaluation import tables
 from wardbeat.evaluation.causes import causes
 from wardbeat.evaluation.datasets import VITALDB, check_names, lead_sets
@@ -44,7 +45,8 @@ class Request:
         left_out: judge each database by the network that never saw it, from ``left_out/`` beside the shipped one.
         leads: sets of leads to look through besides all leads of a record.
         jobs: processes.
-        hop_s: seconds between windows of records with a waveform that are judged by episode.
+        hop_s: seconds between windows of records with a waveform that are judged by episode; a divisor of 10 s, so
+            that windows which do not overlap are among them.
         results: folder of judged records, from which a stopped evaluation goes on; None = nothing is kept.
         draws: of the intervals.
     """
@@ -64,6 +66,8 @@ class Request:
         if self.datasets != (ALL,):
             check_names(self.datasets)
         lead_sets(self.leads, LEADS)
+        if not self.hop_s > 0 or SECONDS % self.hop_s:
+            raise ValueError(f"hop: expected a divisor of {SECONDS} s, got {self.hop_s!r}")
         if self.left_out and self.weights is not None:
             raise ValueError(f"--left-out takes its weights by database; --weights {self.weights} contradicts it")
 

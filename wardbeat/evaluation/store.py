@@ -24,7 +24,7 @@ _ROOT = Path(__file__).resolve().parent.parent.parent
 # What a judgement is made by. Reports and the card are not among it: they are drawn up anew each time.
 _CODE = ("ecg", "windowing", "models", "alarms", "stream/bed.py", "stream/offline.py", "stream/rhythm_watch.py")
 _CODE_HERE = ("judging.py", "datasets.py", "synthetic.py", "cpsc2021.py", "intervals.py")
-_CODE_TRAINING = ("labels.py", "records.py")
+_CODE_TRAINING = ("labels.py", "patients.py", "records.py")
 
 
 class Entry(msgspec.Struct, frozen=True):

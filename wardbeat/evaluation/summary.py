@@ -95,7 +95,6 @@ def episode_row(
     r_peaks: Mapping[str, npt.NDArray[np.int64]],
     alarms: Mapping[str, Sequence[Alarm]],
     draws: Draws = Draws(),
-    shortest_s: float = 0.0,
     shortest_alarmed_s: float = 0.0,
 ) -> report.EpisodeRow:
     """EC57 figures, burden and timing of records.
@@ -107,7 +106,6 @@ def episode_row(
         r_peaks: of each record by its name, in its samples.
         alarms: of each record by its name.
         draws: of the intervals.
-        shortest_s: shorter episodes do not count in EC57's figures.
         shortest_alarmed_s: shorter annotated episodes do not count in the delays: no alarm is due for them.
 
     Raises:
@@ -118,7 +116,7 @@ def episode_row(
         raise ValueError(f"record names are not unique: {sorted(name for name in names if names.count(name) > 1)}")
     if missing := sorted((set(names) - set(r_peaks)) | (set(names) - set(alarms))):
         raise ValueError(f"no R peaks or no alarms (an empty list is fine) of {missing}")
-    comparisons = [compare(record, shortest_s) for record in records]
+    comparisons = [compare(record) for record in records]
     who = [record.subject for record in records]
     pooled = gross(comparisons)
     judged = _column(comparisons, "judged_s")

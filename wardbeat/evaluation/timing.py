@@ -18,16 +18,12 @@ class Change:
     """One annotated onset or offset, and how far off it was told: told minus annotated, negative is too early.
 
     Attributes:
-        record: its name.
         subject: the patient.
-        at: the annotated sample.
         seconds: None if it was not told: the episode was missed, or told as one with its neighbour.
         beats: R peaks between the two, parts of RR intervals by time; None if not told, or fewer than 2 R peaks known.
     """
 
-    record: str
     subject: str
-    at: int
     seconds: float | None
     beats: float | None
 
@@ -38,21 +34,21 @@ def _overlapping(episode: Interval, others: Sequence[Interval]) -> list[Interval
 
 def _change(record: Record, at: int, told: int | None, r_peaks: npt.NDArray[np.int64]) -> Change:
     if told is None:
-        return Change(record.name, record.subject, at, None, None)
+        return Change(record.subject, None, None)
     beats = None
     if len(r_peaks) > 1:
         before, after = np.interp((at, told), r_peaks, np.arange(len(r_peaks)))
         beats = float(after - before)
-    return Change(record.name, record.subject, at, (told - at) / record.fs, beats)
+    return Change(record.subject, (told - at) / record.fs, beats)
 
 
-def _whole(record: Record, at: int, edge_s: float) -> bool:
-    """Whether the rhythm is judged for ``edge_s`` on both sides of ``at``."""
-    around = Interval(at - round(edge_s * record.fs), at + max(1, round(edge_s * record.fs)))
+def _whole(record: Record, at: int) -> bool:
+    """Whether the rhythm is judged for ``EDGE_S`` on both sides of ``at``."""
+    around = Interval(at - round(EDGE_S * record.fs), at + max(1, round(EDGE_S * record.fs)))
     return length(common((around,), record.judged)) == around.offset - around.onset
 
 
-def onset_changes(record: Record, r_peaks: npt.NDArray[np.int64], edge_s: float = EDGE_S) -> list[Change]:
+def onset_changes(record: Record, r_peaks: npt.NDArray[np.int64]) -> list[Change]:
     """Each annotated onset that could be found, against the onset of the first episode told that overlaps.
 
     An episode told over several annotated ones has the onset of the first only; the others' onsets were not told.
@@ -60,11 +56,10 @@ def onset_changes(record: Record, r_peaks: npt.NDArray[np.int64], edge_s: float 
     Args:
         record: the record.
         r_peaks: (b,) R peaks in its samples, ascending.
-        edge_s: seconds that must be judged on both sides of an onset.
     """
     changes = []
     for episode in record.reference:
-        if not _whole(record, episode.onset, edge_s):
+        if not _whole(record, episode.onset):
             continue
         first = next(iter(_overlapping(episode, record.told)), None)
         if first is not None and _overlapping(first, record.reference)[0] != episode:
@@ -73,11 +68,11 @@ def onset_changes(record: Record, r_peaks: npt.NDArray[np.int64], edge_s: float 
     return changes
 
 
-def offset_changes(record: Record, r_peaks: npt.NDArray[np.int64], edge_s: float = EDGE_S) -> list[Change]:
+def offset_changes(record: Record, r_peaks: npt.NDArray[np.int64]) -> list[Change]:
     """Each annotated offset that could be found, against that of the last overlapping episode; as ``onset_changes``."""
     changes = []
     for episode in record.reference:
-        if not _whole(record, episode.offset, edge_s):
+        if not _whole(record, episode.offset):
             continue
         last = next(reversed(_overlapping(episode, record.told)), None)
         if last is not None and _overlapping(last, record.reference)[-1] != episode:
@@ -88,23 +83,14 @@ def offset_changes(record: Record, r_peaks: npt.NDArray[np.int64], edge_s: float
 
 @dataclass(frozen=True)
 class Delay:
-    """From an annotated onset to the alarm, in seconds; infinite if there was none.
+    """From an annotated onset to the alarm, in seconds, 0 or more; infinite if there was none."""
 
-    An alarm that stood already, from a neighbouring episode or falsely, has a delay of 0.
-    """
-
-    record: str
     subject: str
     provisional_s: float
     confirmed_s: float
 
 
-def delays(
-    record: Record,
-    alarms: Iterable[Alarm],
-    shortest_s: float = 0.0,
-    edge_s: float = EDGE_S,
-) -> list[Delay]:
+def delays(record: Record, alarms: Iterable[Alarm], shortest_s: float = 0.0) -> list[Delay]:
     """Of each annotated episode of at least ``shortest_s`` whose onset could be found.
 
     Missed episodes stay in, with an infinite delay, so that a median over them does not praise a detector for being
@@ -113,7 +99,7 @@ def delays(
     """
     found, alarms = [], list(alarms)
     for episode in record.reference:
-        if episode.offset - episode.onset < shortest_s * record.fs or not _whole(record, episode.onset, edge_s):
+        if episode.offset - episode.onset < shortest_s * record.fs or not _whole(record, episode.onset):
             continue
         of_it = [alarm for alarm in alarms if alarm.onset < episode.offset and episode.onset < alarm.offset]
         if any(alarm.provisional_at < episode.onset for alarm in of_it):
@@ -122,7 +108,6 @@ def delays(
         confirmed = min((alarm.confirmed_at for alarm in of_it if alarm.confirmed_at is not None), default=None)
         found.append(
             Delay(
-                record.name,
                 record.subject,
                 _since(episode.onset, provisional, record.fs),
                 _since(episode.onset, confirmed, record.fs),
@@ -132,4 +117,4 @@ def delays(
 
 
 def _since(onset: int, at: int | None, fs: int) -> float:
-    return float("inf") if at is None else max(0.0, (at - onset) / fs)
+    return float("inf") if at is None else (at - onset) / fs

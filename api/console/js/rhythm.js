@@ -104,15 +104,20 @@ export function hoursText(seconds) {
   return `${two(Math.floor(seconds / 3600))}:${two(Math.floor(seconds / 60) % 60)}`;
 }
 
+const NEARLY_A_DAY_S = 23 * 3600; // a lead is off for some minutes of any day
+
 /**
  * @param {Rhythm|null|undefined} rhythm
- * @returns {{share: string, time: string, longest: string}|null} null where nothing was analysed
+ * @returns {{share: string, time: string, longest: string}|null} null where nothing was analysed. A share of less than
+ *   a day says of how much.
  */
 export function burdenText(rhythm) {
   if (rhythm == null || rhythm.burden === null) return null;
   const some = rhythm.af_s > 0;
+  const percent = percentText(rhythm.burden);
+  const day = rhythm.analysed_s >= NEARLY_A_DAY_S;
   return {
-    share: `AF 24 h ${percentText(rhythm.burden)}`,
+    share: day ? `AF 24 h ${percent}` : `AF ${percent} of ${hoursText(rhythm.analysed_s)}`,
     time: some ? hoursText(rhythm.af_s) : "",
     longest: some ? `longest ${hoursText(rhythm.longest_s)}` : "",
   };
