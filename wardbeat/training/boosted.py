@@ -43,7 +43,7 @@ def features(dataset: CachedDataset, rows: Rows, rival: str) -> Floats:
     if rival != "rr":
         parts += [dataset.shape[rows], dataset.atrial[rows]]
     if rival == "context":
-        past = dataset.context[rows]  # (n, 5, 108)
+        past = dataset.context[rows]  # (n, 5, 115)
         known = np.isfinite(past)
         count = known.sum(1)
         mean = np.where(count > 0, np.where(known, past, 0).sum(1) / np.maximum(count, 1), np.nan)

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models.classes import FINDINGS, RHYTHMS
-from models.features import atrial, hrv, qrs_shapes
-from models.inputs import N_ATRIAL, N_RR, N_SHAPE, PPV_PER_LEAD, PULSE_NAMES, SAMPLES
+from models.features import atrial, hrv
+from models.inputs import N_ATRIAL, N_RR, N_SHAPE, PPV_PER_LEAD, PULSE_NAMES, SAMPLES, SHAPE_NAMES
 
 MINIROCKET = "minirocket.safetensors"  # not .npz: every .npz of the folder is a dataset
 NOISE_BANK = "noise.safetensors"
@@ -29,7 +29,7 @@ def drawn_by(folder: Path) -> dict[str, str]:
         ``features``: their numbers, and a hash of all names; ``kernels`` and ``noise``: hashes of the folder's files,
         "none" where there is none; ``code``: a hash of what draws a window.
     """
-    names = (hrv.FEATURE_NAMES, qrs_shapes.FEATURE_NAMES, atrial.FEATURE_NAMES, PULSE_NAMES, RHYTHMS, FINDINGS)
+    names = (hrv.FEATURE_NAMES, SHAPE_NAMES, atrial.FEATURE_NAMES, PULSE_NAMES, RHYTHMS, FINDINGS)
     return {
         "features": f"{N_RR} RR, {N_SHAPE} shape, {N_ATRIAL} atrial, {PPV_PER_LEAD} MiniRocket, {SAMPLES} samples, "
         f"names {_hash(msgspec.json.encode(names))}",

@@ -96,10 +96,10 @@ class CachedDataset:
         lead: (rows,) uint8 index into ``ecg.leads.LEADS``.
         start: (n + 1,) int64 ascending from 0: window i has the rows ``start[i]`` up to ``start[i + 1]``.
         rr: (n, 114) float32 ``models.features.hrv.FEATURE_NAMES``; NaN where undefined, as in what follows.
-        shape: (n, 13) float32 ``models.features.qrs_shapes.FEATURE_NAMES``.
+        shape: (n, 20) float32 ``models.inputs.SHAPE_NAMES``.
         atrial: (n, 57) float32 ``models.features.atrial.FEATURE_NAMES``.
         pulse: (n, 100, 6) float16 ``models.inputs.PULSE_NAMES`` of each tenth of a second; zero where unknown.
-        context: (n, 5, 108) float32 features of past windows, newest first.
+        context: (n, 5, 115) float32 features of past windows, newest first.
         context_age_s: (n, 5) float32 seconds from the past window's end to this one's; NaN where there is none.
         seconds_target: (n, 10, 5) float16 0 … 1, rhythm of each second, oldest first; NaN where unknown, as in the
             other targets.
