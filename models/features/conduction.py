@@ -2,9 +2,9 @@
 
 Read off the mean beat of the commonest shape, from ``models.features.qrs_shapes``. A pure function of the window.
 
-- PR. AV block I is a PR interval above 200 ms (Kusumoto et al. 2019, J Am Coll Cardiol 74:e51, the ACC/AHA/HRS guideline
-  on bradycardia). P's onset is lost in noise on bedside leads; its peak is not. So the time is from the peak of P to
-  the onset of QRS: about 50 ms less than PR. P is the last clear bump before QRS that repeats from beat to beat.
+- PR. AV block I is a PR interval above 200 ms (Kusumoto et al. 2019, J Am Coll Cardiol 74:e51: ACC/AHA/HRS guideline on
+  bradycardia). P's onset is lost in noise on bedside leads; its peak is not. So the time is from the peak of P to the
+  onset of QRS: about 50 ms less than PR. P is the last clear bump before QRS that repeats from beat to beat.
 - The end of QRS. Surawicz et al. 2009, J Am Coll Cardiol 53:976 (AHA/ACCF/HRS): right bundle branch block is an R' in
   V1 and an S longer than R, or than 40 ms, in I and V6; left bundle branch block a broad R in I and V6, with no more
   than an r in V1. So the mean of the later half of QRS, from the level before it, over QRS peak to peak: −1 … 1. Half
