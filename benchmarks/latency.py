@@ -1,7 +1,7 @@
 """Latency of a whole ward on this machine: 50 beds × 12 leads × 500 Hz in 200 ms chunks, both engines.
 
 Everything runs here: feeder, broker, worker, cache, API and the listening client share the cores, so figures are worse
-than on a machine that only serves. Left out: the network, and the browser's drawing.
+than on a machine that only serves. Left out: the hospital's own network, and the browser's drawing.
 
     python benchmarks/latency.py [--beds 50] [--seconds 60] [--engine kafka|embedded]
 """

@@ -17,7 +17,7 @@ topics_app = typer.Typer(help="The topics in Apache Kafka.", no_args_is_help=Tru
 token_app = typer.Typer(help="Tokens for people and programs.", no_args_is_help=True)
 app.add_typer(topics_app, name="topics")
 app.add_typer(token_app, name="token")
-console = Console(stderr=True)
+console = Console(stderr=True, soft_wrap=True)  # a path that is broken in two cannot be copied
 
 EngineFlag = Annotated[str | None, typer.Option("--engine", help="kafka or embedded")]
 RecordsArgument = Annotated[list[Path], typer.Argument(help="records or folders of them")]

@@ -112,7 +112,7 @@ def run_demo(settings: Settings, beds: int, seconds: float | None, console: Cons
             stack.enter_context(_found_by_others(places))
             link = f"{url}/#token={token}"
             console.print("\nThe ward is running. Open this page:\n")
-            console.print(link, style=f"bold link {link}", soft_wrap=True, highlight=False)
+            console.print(link, style=f"bold link {link}", highlight=False)
             console.print(
                 "\nFrom another terminal in this folder `wardbeat watch` shows its alarms, and "
                 "`wardbeat replay RECORD` adds a bed.\nCtrl-C ends it. Research use only.",

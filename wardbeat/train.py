@@ -63,7 +63,7 @@ def run(config: Path, weights: Path | None, console: Console) -> None:
         weights.parent.mkdir(parents=True, exist_ok=True)
         shipped = ship(folder, weights)
         report(f"{weights}: {shipped.model.name}")
-        console.print(promises(shipped))
+        console.print(promises(shipped), soft_wrap=False)
 
 
 def promises(shipped: "Shipped") -> Table:

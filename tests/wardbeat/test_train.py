@@ -62,12 +62,6 @@ def typed_path(*arguments: str | Path) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-@pytest.fixture(autouse=True)
-def wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A terminal that breaks no line."""
-    monkeypatch.setenv("COLUMNS", "300")
-
-
 def test_a_run_ends_with_a_file_that_wards_load(config: TrainingConfig, tmp_path: Path) -> None:
     """The first teacher, steps, scores, the file, and how its promises hold: in one command, and all of it is told."""
     taught = replace(config, teacher=str(tmp_path / "teacher"), loss=LossConfig(distillation=1.0))
