@@ -20,6 +20,7 @@ from ecg.quality import LeadQuality
 from ecg.recording import Recording
 from ecg.synthetic import SyntheticPatient
 from models.features.atrial import atrial_features
+from models.features.conduction import conduction_features
 from models.features.extractor import Extractor
 from models.features.hrv import rr_features
 from models.features.pulse import pulse
@@ -78,6 +79,7 @@ def ours(recording: Recording) -> tuple[dict[str, float], Work, list[NetworkInpu
     groups = [group_shapes(w.microvolts, w.mask, b) for w, b in inside]
     took["QRS groups"] = seconds_of(lambda: [shape_features(group_shapes(w.microvolts, w.mask, b)) for w, b in inside])
     took["atrial features"] = seconds_of(lambda: [atrial_features(g) for g in groups])
+    took["conduction"] = seconds_of(lambda: [conduction_features(g) for g in groups])
     extractor, inputs, at = Extractor(network.minirocket), [], iter(work)
 
     def extract() -> None:
@@ -87,7 +89,7 @@ def ours(recording: Recording) -> tuple[dict[str, float], Work, list[NetworkInpu
                 inputs.append(extractor.extract(*next(at)))
 
     whole = seconds_of(extract)
-    parts = ("RR features of 10, 30, 60 s", "pulse", "QRS groups", "atrial features")
+    parts = ("RR features of 10, 30, 60 s", "pulse", "QRS groups", "atrial features", "conduction")
     took["filter, amplitude, MiniRocket"] = whole - sum(took[part] for part in parts)
     took["network"] = seconds_of(lambda: [forward(stack([each])) for each in inputs])
     took["everything, as the ward does it"] = seconds_of(lambda: analyze_recording(recording, config))

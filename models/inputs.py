@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg.leads import N_LEADS
-from models.features import atrial, hrv, hrv_kernels, qrs_shapes
+from models.features import atrial, conduction, hrv, hrv_kernels, qrs_shapes
 
 RATE = 100  # Hz of the network's signal: P and f waves lie below 25 Hz
 SECONDS = 10
@@ -19,7 +19,8 @@ TOKENS_PER_S = 10
 TOKENS = TOKENS_PER_S * SECONDS
 PPV_PER_LEAD = 504  # MiniRocket features: for each lead six of each of the 84 kernels, at dilations of 1, 2, 4, 7, 12
 
-N_RR, N_SHAPE, N_ATRIAL = hrv.N_FEATURES, qrs_shapes.N_FEATURES, atrial.N_FEATURES
+SHAPE_NAMES = (*qrs_shapes.FEATURE_NAMES, *conduction.FEATURE_NAMES)  # both are of the commonest shape
+N_RR, N_SHAPE, N_ATRIAL = hrv.N_FEATURES, len(SHAPE_NAMES), atrial.N_FEATURES
 N_RR_SPAN = hrv_kernels.N_NAMES  # of one span of 10, 30 or 60 s
 PULSE_NAMES = ("rr_s", "rr_log_step", "rr_log_to_median", "beat", "dominant_shape", "known")
 N_PULSE = len(PULSE_NAMES)
@@ -39,10 +40,10 @@ class InputArrays:
         leads: (12,) bool, the lead is known for at least half of the window.
         ppv: (12, 504) float32 MiniRocket's proportions of positive values, 0 … 1; zero where the lead is not known.
         rr: (114,) float32 ``models.features.hrv.FEATURE_NAMES``; NaN where undefined.
-        shape: (13,) float32 ``models.features.qrs_shapes.FEATURE_NAMES``; NaN where undefined.
+        shape: (20,) float32 ``SHAPE_NAMES``; NaN where undefined.
         atrial: (57,) float32 ``models.features.atrial.FEATURE_NAMES``; NaN where undefined.
         pulse: (100, 6) float32 ``PULSE_NAMES`` at the middle of each tenth of a second; zero where unknown.
-        context: (5, 108) float32 RR features of 10 s, shape and atrial features of past windows, newest first; NaN
+        context: (5, 115) float32 RR features of 10 s, shape and atrial features of past windows, newest first; NaN
             where undefined.
         context_age_s: (5,) float32 seconds from the past window's end to this one's; NaN where there is none.
     """

@@ -208,19 +208,19 @@ class _BeatWatch:
         self.alarms.start(0)
 
     def judge(self, findings: list[Finding], at_500: Indices) -> tuple[list[Finding], list[list[AlarmEvent]]]:
-        """The findings with the network's word, and the alarms drawn from each."""
+        """The findings with the network's word, and the alarms drawn from each; unusable ones are not remembered."""
         known = [_latest(at_500, finding.end) for finding in findings]
-        inputs = [self._memory.extract(beats, finding.end) for beats, finding in zip(known, findings, strict=True)]
-        usable = [i for i, finding in enumerate(findings) if finding.usable]
+        inputs = {i: self._memory.extract(known[i], each.end) for i, each in enumerate(findings) if each.usable}
         judged = list(findings)
-        if usable:
-            judgements = self._network.judge_all([inputs[i] for i in usable])
-            for i, judgement in zip(usable, judgements, strict=True):
+        if inputs:
+            judgements = self._network.judge_all(list(inputs.values()))
+            for i, judgement in zip(inputs, judgements, strict=True):
                 judged[i] = with_judgement(findings[i], judgement, self._network.name)
-        return judged, [
-            [explained(event, self._network, given) for event in self.alarms.observe(finding, beats)]
-            for finding, beats, given in zip(judged, known, inputs, strict=True)
-        ]
+        told = []
+        for i, (finding, beats) in enumerate(zip(judged, known, strict=True)):
+            events = self.alarms.observe(finding, beats)
+            told.append([explained(each, self._network, inputs[i]) for each in events] if i in inputs else events)
+        return judged, told
 
 
 def _hops(at_500: Indices, end: int, hop_s: float, bed: str) -> Iterator[tuple[Observation, Finding | None]]:

@@ -16,6 +16,7 @@ from ecg.filters import FilterBank
 from ecg.leads import N_LEADS
 from models.features.amplitude import Amplitude
 from models.features.atrial import atrial_features
+from models.features.conduction import conduction_features
 from models.features.hrv import rr_features
 from models.features.minirocket import LIMIT
 from models.features.minirocket_leads import by_lead
@@ -75,7 +76,7 @@ class RhythmMemory:
         return no_signal(rr, pulse(beats, end, np.zeros(len(beats), np.float32)), context, age_s)
 
     def context(self, end: int) -> tuple[Floats, Floats]:
-        """((5, 108), (5,)) features and ages in seconds of past windows, newest first; NaN where there is none."""
+        """((5, 115), (5,)) features and ages in seconds of past windows, newest first; NaN where there is none."""
         values = np.full((CONTEXT_WINDOWS, N_CONTEXT), np.nan, np.float32)
         age_s = np.full(CONTEXT_WINDOWS, np.nan, np.float32)
         past = [(at, data) for at, data in reversed(self._state.past) if end - at >= LEAST_AGE]
@@ -89,7 +90,7 @@ class RhythmMemory:
 
         Args:
             end: analysis sample index (500 Hz) after the window; ascending from call to call.
-            features: (108,) RR features of 10 s, QRS shape and atrial features; NaN where undefined.
+            features: (115,) RR features of 10 s, QRS shape and atrial features; NaN where undefined.
         """
         state = self._state
         if end // CONTEXT_EVERY <= state.marked:
@@ -198,7 +199,8 @@ class Extractor:
         start = window.end - WINDOW
         inside = (beats >= start) & (beats < window.end)
         groups = group_shapes(window.microvolts, window.mask, beats[inside] - start)
-        shape, atrial = shape_features(groups)[0], atrial_features(groups)[0]
+        shape = np.concatenate([shape_features(groups)[0], conduction_features(groups)[0]])
+        atrial = atrial_features(groups)[0]
         rr = rr_features(beats, window.end).values
         dominant = np.zeros(len(beats), np.float32)
         dominant[inside] = np.where(groups.label < 0, 0.0, np.where(groups.label == groups.dominant, 1.0, -1.0))

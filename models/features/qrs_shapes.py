@@ -208,8 +208,11 @@ def _center(y, good, center, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _extent(mean, leads):  # type: ignore[no-untyped-def]
-    """QRS width in thinned samples of a mean beat (12, 2·REACH+1): where its slope over all leads stays above EDGE."""
+def qrs_edges(mean, leads):  # type: ignore[no-untyped-def]
+    """First and last sample of QRS in a mean beat (12, 2·REACH+1): where its slope over all leads stays above EDGE.
+
+    Both are −1 where nothing moves in the leads (12,) that are True.
+    """
     length = mean.shape[1]
     slope = np.zeros(length)
     for lead in range(mean.shape[0]):
@@ -227,7 +230,7 @@ def _extent(mean, leads):  # type: ignore[no-untyped-def]
             peak = k
     limit = EDGE * slope[peak]
     if limit <= 0.0:
-        return np.nan
+        return -1, -1
     # A turning point has no slope: an end counts only after 16 ms (4 samples) of rest.
     first, rest = peak, 0
     for k in range(peak, 0, -1):
@@ -245,7 +248,7 @@ def _extent(mean, leads):  # type: ignore[no-untyped-def]
             rest += 1
             if rest >= 4:
                 break
-    return float(last - first + 1)
+    return first, last
 
 
 @njit(cache=True, nogil=True)
@@ -341,7 +344,8 @@ def _group(x, mask, r_peaks, y, real, r_out, label, lead_used, height, likeness,
                 long += y[:, c - REACH : c + REACH + 1]
                 some += 1
         if some:
-            ms = _extent(long, lead_used) * 1000.0 * THIN / FS
+            first, last = qrs_edges(long, lead_used)
+            ms = float(last - first + 1) * 1000.0 * THIN / FS if first >= 0 else np.nan
             for b in range(beats):
                 if label[b] == g:
                     width[b] = ms

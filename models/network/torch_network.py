@@ -230,7 +230,7 @@ class Features(nn.Module):
             tokens.append(ppv.new_zeros(b, N_LEADS, ppv.shape[1]).index_put((batch["window"], batch["lead"]), ppv))
             some.append(leads)
         if self.config.use_context:
-            values, known = self.context(batch["context"])  # (b, 5, 108)
+            values, known = self.context(batch["context"])  # (b, 5, 115)
             minutes = torch.nan_to_num(batch["context_age_s"] / 60).unsqueeze(-1)  # (b, 5, 1)
             tokens.append(self.context_token(torch.cat([values, known, minutes], -1)))
             some.append(known.any(-1))

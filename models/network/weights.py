@@ -20,9 +20,9 @@ from safetensors.numpy import load, save
 
 from ecg.leads import N_LEADS
 from models.classes import OUTPUTS
-from models.features import atrial, hrv, qrs_shapes
+from models.features import atrial, hrv
 from models.features.minirocket_parameters import MiniRocketParameters
-from models.inputs import PPV_PER_LEAD, PULSE_NAMES
+from models.inputs import PPV_PER_LEAD, PULSE_NAMES, SHAPE_NAMES
 from models.network.config import NetworkConfig
 from models.network.shapes import tensor_shapes
 from models.uncertainty.calibration import Calibration
@@ -201,7 +201,7 @@ def _agreed() -> dict[str, list[str]]:
     return {
         "outputs": list(OUTPUTS),
         "rr": list(hrv.FEATURE_NAMES),
-        "shape": list(qrs_shapes.FEATURE_NAMES),
+        "shape": list(SHAPE_NAMES),
         "atrial": list(atrial.FEATURE_NAMES),
         "pulse": list(PULSE_NAMES),
     }

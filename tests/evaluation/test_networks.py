@@ -81,28 +81,30 @@ def test_all_is_each_database_there_is(tmp_path: Path, data: Path) -> None:
 def test_what_every_network_had_without_labels_is_told(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Protects "nothing of it": what made MiniRocket's biases and the noise bank made them for every fold."""
+    """Protects "nothing of it": MiniRocket's biases are of nobody who is judged; the noise bank serves all folds."""
     read: set[str] = set()
-    loud = np.random.default_rng(0).normal(0, 300, (2, 2, 250 * 430)).astype(np.float32)
+    loud = np.random.default_rng(0).normal(0, 300, (2, 250 * 30)).astype(np.float32)
 
     def reading(path: Path) -> Recording:
         read.add(path.parent.name)
-        return Recording(path.name, 250, ("I", "II"), loud[path.parent.name == "mitdb"])
+        return Recording(path.name, 250, ("I", "II"), loud)
 
     monkeypatch.setattr(noise, "read_recording", reading)
-    monkeypatch.setattr(noise, "records_of", lambda _, name: [Record(name, f"{name}/118", "s", ("UNACCEPTABLE",))])
+    for name in ("records_of", "indexed"):
+        monkeypatch.setattr(noise, name, lambda _, name: [Record(name, f"{name}/1", "s", ("UNACCEPTABLE",))])
     noise.noise_bank(tmp_path)
-    assert read | set(FITTED_ON) == set(UNLABELLED)
+    assert (read | {FITTED_ON}) & set(DATABASES) == set(UNLABELLED)
     left_out(tmp_path, "fold1", "ptbxl", "cpsc2021")
     assert [each.unlabelled for each in judges(data, ("ptbxl_native500",), None, True)] == [""]
-    left_out(tmp_path, "fold2", "mitdb")
+    left_out(tmp_path, "fold2", "mitdb", "cinc2011")
     with (data / "index.csv").open("a", encoding="utf-8") as file:
-        file.write("nstdb_118/118e06,nstdb_118,s118,\n")
-    (judge,) = judges(data, ("nstdb_118",), None, True)
-    assert (judge.seen, judge.unlabelled) == (Seen.NOTHING, UNLABELLED["nstdb_118"])
-    report = report_of([], Request(("nstdb_118",), data, left_out=True), (judge,))
+        file.write("nstdb_118/118e06,nstdb_118,s118,\ncinc2011/1,cinc2011,s1,ACCEPTABLE\n")
+    added, judge = judges(data, ("nstdb_118", "cinc2011"), None, True)
+    assert (added.seen, added.unlabelled) == (Seen.NOTHING, "")
+    assert (judge.seen, judge.unlabelled) == (Seen.NOTHING, UNLABELLED["cinc2011"])
+    report = report_of([], Request(("cinc2011",), data, left_out=True), (judge,))
     assert report.networks[0].unlabelled == judge.unlabelled
-    assert "All networks had something without labels of nstdb_118" in report.protocol
+    assert "All networks had something without labels of cinc2011" in report.protocol
     assert "chosen by people who looked at some of them" in report.protocol
 
 

@@ -167,6 +167,13 @@ def other_features(_arrays: Arrays, header: dict[str, object]) -> None:
     agreed["rr"][:2] = reversed(agreed["rr"][:2])
 
 
+def before_conduction(_arrays: Arrays, header: dict[str, object]) -> None:
+    """Weights of the 13 shape features of before there were features of conduction."""
+    agreed = header["agreed"]
+    assert isinstance(agreed, dict)
+    del agreed["shape"][13:]
+
+
 def other_config(_arrays: Arrays, header: dict[str, object]) -> None:
     """A switch that this code does not know."""
     config = header["config"]
@@ -235,6 +242,7 @@ def no_thresholds(arrays: Arrays, _header: dict[str, object]) -> None:
             other_features,
             "trained with other rr than this code has: expected 'rr_count_10s' at 0, got 'rr_mean",
         ),
+        (before_conduction, "trained with other shape than this code has: expected 20 names, got 13"),
         (other_config, "config: expected .*got .*use_magic"),
         (wider, r"expected network\.blocks\.0\..* float32, got"),
         (drop_tensor, r"lacks \['head.bias'\]"),

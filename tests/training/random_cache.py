@@ -19,6 +19,9 @@ from models.inputs import (
     SECONDS,
     TOKENS,
 )
+from wardbeat.training.identity import drawn_by, stored
+
+NOWHERE = Path("nowhere")  # a cache without kernels and noise
 
 
 def arrays(subjects: list[str], windows: int, seed: int = 0) -> dict[str, Any]:
@@ -65,11 +68,13 @@ def arrays(subjects: list[str], windows: int, seed: int = 0) -> dict[str, Any]:
         "end_s": np.tile(10.0 * np.arange(1, windows + 1), len(subjects)),
         "leads_name": np.full(n, "all"),
         "augmented": np.zeros(n, np.bool_),
+        "identity": stored(drawn_by(NOWHERE)),
     }
 
 
 def write(folder: Path, name: str, subjects: list[str], windows: int, seed: int = 0, **changed: Any) -> Path:
     """One dataset of a cache, some of its arrays changed; returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez(folder / f"{name}.npz", **{**arrays(subjects, windows, seed), **changed})
+    identity = stored(drawn_by(folder))
+    np.savez(folder / f"{name}.npz", **{**arrays(subjects, windows, seed), "identity": identity, **changed})
     return folder

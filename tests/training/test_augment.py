@@ -5,10 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ecg.leads import LEADS
 from ecg.recording import Recording, Rhythm
 from ecg.synthetic import SyntheticPatient
-from wardbeat.training.augment import add_noise, augmented, beats_seen, rng_of
-from wardbeat.training.noise import excerpts, stressed, swing
+from ecg.writer import write_record
+from models.features.atrial import FEATURE_NAMES
+from models.features.minirocket_leads import fit_shared, shared_config
+from models.inputs import PPV_PER_LEAD, RATE, SAMPLES
+from tests.training.test_drowned import agreement, beats_s
+from wardbeat.training import augment
+from wardbeat.training.augment import add_noise, add_tremor, augmented, beats_seen, rng_of
+from wardbeat.training.noise import excerpts, noise_bank, swing
+from wardbeat.training.records import windows
 
 
 @pytest.fixture(scope="module")
@@ -117,21 +125,88 @@ def test_the_noise_is_as_loud_as_asked(recording, noise, snr_db):
     assert levels[1] == pytest.approx((x[1] - x[1].mean()).std(), rel=0.5)
 
 
-def test_what_the_stress_test_added():
-    """Its two-minute pauses hold no noise, and the ECG itself must not come back as noise."""
-    rng = np.random.default_rng(5)
-    n = 900 * 50
-    ecg, hiss = rng.normal(0, 200, (2, n)), np.zeros((2, n))
-    for first in (300, 540, 780):
-        hiss[:, first * 50 : (first + 120) * 50] = rng.normal(0, 400, (2, 120 * 50))
-    clean = Recording("118", 50, ("II", "V1"), ecg.astype(np.float32))
-    noisy = replace(clean, name="118e06", microvolts=(ecg + hiss).astype(np.float32))
-    found = stressed(noisy, clean)
-    assert found.seconds == 360
-    assert found.microvolts.std() == pytest.approx(400, rel=0.02)
-    assert np.corrcoef(found.microvolts[0], ecg[0, 300 * 50 : 660 * 50])[0, 1] == pytest.approx(0, abs=0.05)
-    with pytest.raises(ValueError, match="360 Hz"):
-        stressed(replace(noisy, fs=360), clean)
+def test_noise_is_of_bad_leads_alone(tmp_path):
+    """A good lead is an ECG, and a true alarm's rhythm is not noise; where nothing is left, it is said, not made up."""
+    rng = np.random.default_rng(0)
+    good = SyntheticPatient("sinus 30s", seed=1, fs=250, leads=("II", "V1")).recording()
+    bad = good.microvolts.copy()
+    bad[1] = rng.normal(0, 2000, bad.shape[1])
+    write_record(replace(good, microvolts=bad), tmp_path / "mixed")
+    rows = ["path,dataset,subject,labels", "mixed,cinc2011,p,ACCEPTABLE", "mixed,cinc2015,q,ASYS-TRUE"]
+    (tmp_path / "index.csv").write_text("\n".join(rows) + "\n")
+    with pytest.raises(ValueError, match="no bad lead in cinc2011 and cinc2015"):
+        noise_bank(tmp_path)
+    (tmp_path / "index.csv").write_text("\n".join([*rows, "mixed,cinc2015,q,ASYS-FALSE"]) + "\n")
+    bank = noise_bank(tmp_path)
+    assert bank.shape == (3, 2500)  # V1 alone
+    (tmp_path / "index.csv").write_text("\n".join([*rows, "mixed,cinc2011,q,UNACCEPTABLE"]) + "\n")
+    assert np.array_equal(noise_bank(tmp_path), bank)
+
+
+def trembling(recording: Recording, seed: int) -> Recording:
+    """The recording with tremor alone."""
+    x = recording.microvolts.copy()
+    add_tremor(x, swing(x, recording.fs), recording.fs, rng_of("tremor", seed))
+    return replace(recording, microvolts=x)
+
+
+@pytest.mark.parametrize("script", ["sinus(rate=70) 12s", "af(rate=90) 12s"])
+def test_tremor_is_one_slow_oscillation_of_some_leads(script):
+    """Parkinson's rest tremor to shivering: 4 to 9 Hz, 0.15 to 2 of the lead's level, at times in one lead only."""
+    rest = SyntheticPatient(script, seed=2, fs=250, leads=LEADS).recording()
+    levels, how_many, hz, size = swing(rest.microvolts, 250), [], [], []
+    for seed in range(40):
+        added = trembling(rest, seed).microvolts - rest.microvolts
+        shaken = added.std(axis=1) > 0
+        how_many.append(int(shaken.sum()))
+        for lead in np.flatnonzero(shaken):
+            power = np.abs(np.fft.rfft(added[lead] * np.hanning(added.shape[1]))) ** 2
+            at = np.fft.rfftfreq(added.shape[1], 1 / 250)
+            hz.append(at[np.argmax(power)])
+            assert power[(at > 3.5) & (at < 19)].sum() / power.sum() > 0.99
+            assert power[np.abs(at - hz[-1]) < 0.8].sum() / power.sum() > 0.6
+            size.append(np.abs(added[lead]).max() / levels[lead])
+    assert {1, 12} < set(how_many)
+    assert len(set(how_many)) > 4
+    assert max(size) <= 3  # at the top of a harmonic half as large
+    assert np.percentile(size, 25) < 0.5 < 1 < np.percentile(size, 90)
+    assert min(hz) < 5
+    assert max(hz) > 7.5
+    assert max(hz) < 9.3
+
+
+def test_beats_stay_readable_through_tremor():
+    """It changes no label, so it may hide no rhythm: what nobody reads is noise, and tremor is not."""
+    found = []
+    for seed in range(30):
+        patient = SyntheticPatient("sinus(rate=75) 15s", seed=seed, leads=("II",))
+        rest, true = patient.recording(), patient.beats / patient.fs
+        if agreement(beats_s(rest), true) > 0.9:
+            found.append(agreement(beats_s(trembling(rest, seed)), true))
+    assert len(found) > 20
+    assert min(found) > 0.9
+
+
+def test_tremor_looks_to_atrial_features_as_in_mit_bih_101():
+    """MIT-BIH 101 was called flutter for an f concentration of 0.68 in V1, where others in sinus rhythm have 0.27."""
+    steps = np.random.default_rng(0).integers(-100, 100, (8, 12, SAMPLES)).astype(np.int16)
+    kernels = fit_shared(steps, np.ones(steps.shape, np.bool_), shared_config(RATE, PPV_PER_LEAD, 1.0))
+    rest = SyntheticPatient("sinus(rate=70) 12s", seed=2, fs=250, leads=("II", "V1")).recording()
+    at = FEATURE_NAMES.index("f_concentration_V1")
+    found = [float(next(windows(made, kernels)).input.atrial[at]) for made in (trembling(rest, k) for k in range(12))]
+    assert max(found) > 0.6
+    assert np.mean(np.array(found) > 0.5) > 0.25
+    assert next(windows(rest, kernels)).input.atrial[at] < 0.4
+
+
+def test_a_few_copies_tremble_whatever_their_rhythm(recording, noise, monkeypatch):
+    """A few per cent of all: drawn from the record's name and the copy's number alone, which say nothing of rhythm."""
+    seen = []
+    monkeypatch.setattr(augment, "add_tremor", lambda *given: seen.append(given))
+    short = recording.sliced(0, 2500)
+    for number in range(300):
+        augmented(short, noise, rng_of("made", number))
+    assert 0.03 < len(seen) / 300 < 0.1
 
 
 def test_beats_as_a_detector_tells_them():

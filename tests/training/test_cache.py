@@ -1,6 +1,7 @@
 """The cache: the ward's own windows, the truth beside them, and the same again when it is read."""
 
 import csv
+import hashlib
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from ecg.writer import write_record
 from models.classes import AF, SINUS
 from models.features.minirocket_leads import fit_shared, shared_config
 from models.inputs import PPV_PER_LEAD, RATE, SAMPLES
-from wardbeat.training import cache, patients
+from wardbeat.training import cache, identity, patients
 from wardbeat.training.drawing import Tools, joined, rows_of, stack
 from wardbeat.training.records import records_of
 from wardbeat.training.sampler import load
@@ -122,8 +123,7 @@ def test_unknown_datasets_are_refused(prepared, tmp_path):
 
 def test_each_minute_of_a_synthetic_patient_is_the_same_again():
     """The patients are named by their number alone."""
-    (one, seen), (again, _) = patients.patient(3), patients.patient(3)
-    assert one.leads == seen
+    one, again = patients.patient(3), patients.patient(3)
     assert np.array_equal(one.microvolts, again.microvolts, equal_nan=True)
     assert one.seconds >= 45
 
@@ -157,7 +157,7 @@ def test_the_same_build_gives_the_same_bytes(prepared):
     tools = Tools(data, cache.load_minirocket(out), load_file(out / cache.NOISE_BANK)["noise"])
     here = joined([stack(rows_of(record, tools)) for record in records_of(data, "ptbxl_z500")])
     with np.load(out / "ptbxl_z500.npz") as built:  # by two other processes
-        assert set(built.files) == set(here)
+        assert set(built.files) == {*here, "identity"}
         for name, array in here.items():
             assert built[name].tobytes() == array.tobytes(), name
 
@@ -173,22 +173,55 @@ def test_kernels_of_a_cache(prepared, tmp_path):
         cache.load_minirocket(tmp_path)
 
 
-def test_kernels_are_fitted_on_usable_records(tmp_path):
-    """Biases come from ECGs: a record that is called unacceptable is not read at all."""
-    rows = [INDEX]
-    for seed, (dataset, label) in enumerate(
-        [("chapman_ningbo", "SR"), ("cpsc2018_extra", "PAC"), ("cinc2011", "ACCEPTABLE"), ("cinc2011", "UNACCEPTABLE")]
-    ):
-        path = f"{dataset}/{seed}"
-        rows.append((path, dataset, str(seed), label))
-        (tmp_path / dataset).mkdir(exist_ok=True)
-        if label != "UNACCEPTABLE":
-            write_record(SyntheticPatient("sinus 10s", seed=seed).recording(path), tmp_path / path)
-    with (tmp_path / "index.csv").open("w", newline="") as file:
-        csv.writer(file).writerows(rows)
-    kernels = cache.fit_minirocket(tmp_path)
+def test_kernels_are_fitted_on_what_nobody_is_judged_by(tmp_path, monkeypatch):
+    """Zero-shot means that biases, too, are of other people: an index with nothing else is enough, and is needed."""
+    assert cache.FITTED_ON not in cache.DATASETS
+    monkeypatch.setattr(cache, "FITTED_PATIENTS", 6)
+    data = write_data(tmp_path, {"judged": ("sinus 10s", "SR")})
+    with pytest.raises(ValueError, match="no record of dataset 'cinc2015'"):
+        cache.fit_minirocket(data)
+    with (data / "index.csv").open("a") as file:
+        file.write("ptbxl_z500/judged,cinc2015,one,ASYS-FALSE\n")
+    kernels = cache.fit_minirocket(data)
     assert len(kernels.biases) == 12 * PPV_PER_LEAD
     assert len(np.unique(kernels.biases)) > PPV_PER_LEAD / 4  # of a moving signal
+    (data / "index.csv").write_text(",".join(INDEX) + "\nptbxl_z500/judged,cinc2015,one,ASYS-FALSE\n")
+    assert np.array_equal(cache.fit_minirocket(data).biases, kernels.biases)
+    monkeypatch.setattr(cache, "FITTED_PATIENTS", 7)
+    assert not np.array_equal(cache.fit_minirocket(data).biases, kernels.biases)
+
+
+def test_windows_of_other_kernels_are_not_kept(prepared, tmp_path):
+    """Windows of two makings in one cache: the network would learn numbers that no ward gives it."""
+    out = shared(prepared, tmp_path / "out")
+    shutil.copy(prepared.out / "ptbxl_z500.npz", out)
+    assert len(load(out / "ptbxl_z500.npz")) == prepared.built.windows
+    old = hashlib.sha256((out / cache.MINIROCKET).read_bytes()).hexdigest()[:12]
+    kernels = load_file(out / cache.MINIROCKET)
+    kernels["biases"][0] += 1
+    save_file(kernels, out / cache.MINIROCKET)
+    new = hashlib.sha256((out / cache.MINIROCKET).read_bytes()).hexdigest()[:12]
+    with pytest.raises(ValueError, match=f"ptbxl_z500.npz was drawn by .*{old}.* have .*{new}"):
+        load(out / "ptbxl_z500.npz")
+    with pytest.raises(
+        ValueError, match=f"ptbxl_z500.npz was drawn by .*{old}.* by .*{new}.*: begin in an empty folder"
+    ):
+        cache.build(prepared.data, out, ["ptbxl_z500"], workers=1, report=[].append)
+    with np.load(out / "ptbxl_z500.npz") as arrays:
+        without = {name: arrays[name] for name in arrays.files if name != "identity"}
+    np.savez(out / "ptbxl_z500.npz", **without)
+    with pytest.raises(ValueError, match="drawn by None"):
+        cache.build(prepared.data, out, ["ptbxl_z500"], workers=1, report=[].append)
+
+
+def test_windows_of_other_code_are_not_kept(prepared, tmp_path, monkeypatch):
+    """A build that goes on after labels or features were changed would mix both; what is whole can still be read."""
+    out = shared(prepared, tmp_path / "out")
+    shutil.copy(prepared.out / "ptbxl_z500.npz", out)
+    monkeypatch.setattr(identity, "_code", lambda: "changed")
+    with pytest.raises(ValueError, match="'code': 'changed'"):
+        cache.build(prepared.data, out, ["ptbxl_z500"], workers=1, report=[].append)
+    assert len(load(out / "ptbxl_z500.npz")) == prepared.built.windows
 
 
 def test_the_command(prepared, capsys):

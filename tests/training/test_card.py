@@ -107,6 +107,8 @@ def test_the_card_holds_what_it_was_given(model: Model, report: Report) -> None:
     data = section(card, "Data of this file")
     assert "Moody & Mark 2001, 10.13026/C2F305 | ODC-BY 1.0 | 17 | 3 | 4 |" in data
     assert "CinC Challenge 2017, Clifford et al. 2017 | ODC-BY 1.0 | 0 | 0 | 0 |" in data
+    assert "no rhythm was learnt: bedside alarms, the 60 s that end at the alarm" in data
+    assert "Clifford et al. 2015; ODC-BY 1.0." in data
     assert "steps `1600`" in section(card, "Training of this file")
     assert "network.seed `7`" in section(card, "Training of this file")
     assert "| cinc2017 | 1 lead | 40 | 10 | 10 | 1.000 (1.000–1.000) |" in section(card, "AF in windows")

@@ -11,7 +11,7 @@ from ecg.leads import LEADS
 from ecg.recording import Recording
 from ecg.synthetic import SyntheticPatient
 from ecg.writer import write_record
-from models.classes import AF, NOISE, RHYTHMS
+from models.classes import AF, NOISE, RHYTHMS, SINUS
 from models.features.minirocket_leads import fit_shared, shared_config
 from models.inputs import PPV_PER_LEAD, RATE, SAMPLES
 from stream.offline import CHUNK_S, uv_per_bit
@@ -19,6 +19,7 @@ from wardbeat.training import cache, drowned
 from wardbeat.training.augment import rng_of
 from wardbeat.training.config import TrainingConfig
 from wardbeat.training.drawing import Tools, joined, rows_of_drowned, stack
+from wardbeat.training.identity import drawn_by, stored
 from wardbeat.training.noise import without_beats
 from wardbeat.training.records import LIMB, TELEMETRY, Record
 from wardbeat.training.sampler import Split, load, splits
@@ -146,9 +147,10 @@ def test_a_patient_left_out_is_left_out_under_noise_too(tmp_path, noise):
     tools, out = tools_of(data, noise), tmp_path / "cache"
     out.mkdir()
     rows = [row for record in drowned.drowned_records(data) for row in rows_of_drowned(record, tools)]
-    np.savez(out / "drowned.npz", **joined([stack(rows)]))
+    identity = stored(drawn_by(out))
+    np.savez(out / "drowned.npz", **joined([stack(rows)]), identity=identity)
     ptbxl = [row for row in rows if row.record.dataset == "ptbxl_z500"]
-    np.savez(out / "ptbxl_z500.npz", **joined([stack(ptbxl)]))
+    np.savez(out / "ptbxl_z500.npz", **joined([stack(ptbxl)]), identity=identity)
     datasets = [load(out / name) for name in ("drowned.npz", "ptbxl_z500.npz")]
     split = splits(datasets, TrainingConfig("c", "r", left_out=("ptbxl",)))["drowned"]
     from_ptbxl = np.char.startswith(datasets[0].subject, "ptbxl")
@@ -211,6 +213,22 @@ def test_single_and_several_leads():
         seen.add(several)
     assert {LEADS, LIMB, TELEMETRY} < seen
     assert drowned.lead_sets(("I", "II"), np.random.default_rng(0))[0] == ("I", "II")
+
+
+@pytest.mark.parametrize(("seconds", "known"), [(40, False), (28, True)])
+def test_seconds_of_a_piece_are_known_by_its_records_length(tmp_path, noise, seconds, known, monkeypatch):
+    """A label of 40 s of sinus rhythm does not say which of its seconds are: no 20 s cut from it may say so either."""
+    (tmp_path / "cpsc2018").mkdir()
+    write_record(SyntheticPatient(f"sinus {seconds}s", seed=3).recording("long"), tmp_path / "cpsc2018" / "long")
+    monkeypatch.setattr(drowned, "WHOLLY", 0.0)  # some leads can be read, and the rhythm holds
+    rows = rows_of_drowned(Record("cpsc2018", "cpsc2018/long", "s", ("SR",)), tools_of(tmp_path, noise))
+    rows = [row for row in rows if row.truth.rhythm[NOISE] == 0]
+    assert rows
+    for row in rows:
+        assert row.truth.rhythm[SINUS] == 1
+        assert (row.truth.seconds[:, AF] == 0).all()
+        assert np.isfinite(row.truth.seconds[:, SINUS]).all() == known
+        assert np.isfinite(row.truth.seconds[:, SINUS]).any() == known
 
 
 def test_an_ecg_is_no_noise():

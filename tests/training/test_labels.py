@@ -1,5 +1,7 @@
 """Targets say what a database says, and nothing where it is silent."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -86,6 +88,13 @@ def test_cinc2017():
     long = record_truth("cinc2017", ["SR"]).window(60.0, 20.0)
     assert np.isnan(long.seconds[:, SINUS]).all()
     assert (long.seconds[:, AF] == 0).all()
+
+
+@pytest.mark.parametrize("labels", [["A"], ["AF", "SR"], []])
+def test_cinc2017_knows_four_labels_and_one_a_record(labels):
+    """The Challenge's own letters, or two labels of which one would be taken by chance, are named, not guessed at."""
+    with pytest.raises(ValueError, match=rf"cinc2017: expected one label of .*, got {re.escape(str(labels))}"):
+        record_truth("cinc2017", labels)
 
 
 def test_cinc2011():

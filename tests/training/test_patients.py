@@ -24,14 +24,30 @@ def test_every_number_is_a_patient_of_a_minute():
     """A script that the generator refuses would be missing from the cache; a kind that is never drawn is not learnt."""
     seen = set()
     for number in range(patients.COUNT):
-        rng = np.random.default_rng((20_261_121, number))  # as patients.patient draws it
-        kind = str(rng.choice(patients.KINDS, p=list(patients._SHARES.values())))
-        rng.integers(len(patients.SEEN_THROUGH))
-        assert 35 <= Script.parse(patients.script_of(kind, rng)).seconds <= 75, (number, kind)
+        kind, leads, script = patients.drawn(number)
+        assert 35 <= Script.parse(script).seconds <= 75, (number, kind)
+        assert leads in patients.SEEN_THROUGH
         seen.add(kind)
     assert seen == set(patients.KINDS)
     with pytest.raises(ValueError, match="'afib'"):
         patients.script_of("afib", np.random.default_rng(0))
+
+
+def test_some_patients_tremble():
+    """Their annotations are those of the same patient at rest, and whatever the kind some of it tremble."""
+    trembling = []
+    for number in range(60):
+        kind, leads, script = patients.drawn(number)
+        made = patients.patient(number)
+        rest = SyntheticPatient(script, seed=number, leads=leads).recording()
+        assert made.leads == leads
+        if kind != "noise":
+            assert np.array_equal(made.beats, rest.beats)
+            assert made.rhythms == rest.rhythms
+        if not np.array_equal(made.microvolts, rest.microvolts, equal_nan=True):
+            trembling.append(kind)
+    assert 0.5 < len(trembling) / 60 / patients.TREMBLING < 2
+    assert len(set(trembling)) > 2
 
 
 def test_af_stays_af_whatever_the_ventricles_do():

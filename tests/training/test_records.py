@@ -1,7 +1,8 @@
 """Which records, through which leads, at which moments."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -10,6 +11,13 @@ from ecg.leads import LEADS
 from ecg.synthetic import SyntheticPatient
 from models.features.minirocket_leads import fit_shared, shared_config
 from models.features.minirocket_parameters import MiniRocketParameters
+from models.inputs import NetworkInput
+from models.network.batch import Batch
+from models.network.forward import Forward, Result
+from models.network.weights import load_model
+from models.rhythm_network import RhythmNetwork
+from stream.bed import BedConfig
+from stream.offline import analyze_beats, analyze_recording
 from wardbeat.training.records import (
     LIMB,
     PLANS,
@@ -63,6 +71,62 @@ def test_windows_that_the_ward_would_not_judge_are_told(kernels):
     usable = [drawn.usable for drawn in windows(recording, kernels)]
     assert usable[0]
     assert not usable[-1]
+
+
+class Asked(NamedTuple):
+    """The shipped network, and all that it was asked."""
+
+    network: RhythmNetwork
+    inputs: list[NetworkInput]
+
+
+@pytest.fixture
+def asked() -> Asked:
+    """Not asked yet."""
+    model = load_model()
+    forward, inputs = Forward(model.network, model.config), []
+
+    def told(batch: Batch) -> Result:
+        for k in range(len(batch.rr)):
+            inputs.append(NetworkInput(**{f.name: getattr(batch, f.name)[k] for f in fields(NetworkInput)}))
+        return forward(batch)
+
+    return Asked(RhythmNetwork(model, told), inputs)
+
+
+def same(one: NetworkInput, other: NetworkInput) -> bool:
+    """Equal in every array."""
+    names = [f.name for f in fields(NetworkInput)]
+    return all(np.array_equal(getattr(one, name), getattr(other, name), equal_nan=True) for name in names)
+
+
+def test_training_sees_the_past_that_the_ward_sees(asked: Asked):
+    """Windows that the ward does not judge leave no trace there: no age of a past window, no amplitude of noise."""
+    recording = SyntheticPatient("sinus 20s, sinus+noise(1500) 30s, sinus 35s", seed=1, leads=("II",)).recording("made")
+    config = BedConfig(hop_s=5.0, waves=False, network=asked.network)
+    findings = analyze_recording(recording, config).findings
+    drawn = list(windows(recording, asked.network.minirocket))
+    assert [each.usable for each in drawn] == [finding.usable for finding in findings]
+    assert 3 < sum(not each.usable for each in drawn) < len(drawn) - 6
+    judged = [each.input for each in drawn if each.usable]
+    assert len(asked.inputs) == len(judged)
+    assert all(same(one, two) for one, two in zip(asked.inputs, judged, strict=True))
+
+
+def test_beats_alone_have_the_past_that_the_ward_sees(asked: Asked):
+    """The recorder was off for 40 s: windows without beats are judged by nobody, and are nobody's past."""
+    rng = np.random.default_rng(0)
+    beats = np.cumsum(rng.integers(350, 450, 300))
+    beats = beats[(beats < 50 * 500) | (beats > 90 * 500)]
+    config = BedConfig(hop_s=10.0, network=asked.network)
+    findings = analyze_beats("r", beats, 500, config).findings
+    assert {finding.usable for finding in findings} == {True, False}
+    drawn = list(beat_windows(beats, np.array([finding.end for finding in findings])))
+    assert [end for end, _ in drawn] == [finding.end for finding in findings if finding.usable]
+    assert len(asked.inputs) == len(drawn)
+    assert all(same(one, two) for one, (_, two) in zip(asked.inputs, drawn, strict=True))
+    (after,) = (each for end, each in drawn if end == 110 * 500)
+    assert after.context_age_s[:2].tolist() == [10, 60]
 
 
 def test_good_and_bad_leads_of_a_record():

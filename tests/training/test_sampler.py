@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from models.classes import AF, FINDINGS, NOISE, SINUS
-from models.inputs import N_RR_SPAN
+from models.inputs import N_RR, N_RR_SPAN, PULSE_NAMES
 from models.network.batch import Batch
 from tests.training.random_cache import arrays, write
 from wardbeat.training.config import DropoutConfig, TrainingConfig
+from wardbeat.training.identity import drawn_by, stored
 from wardbeat.training.sampler import (
     CLASSES,
     Sampler,
@@ -76,6 +77,27 @@ def test_a_left_out_subject_is_nowhere(cache: Path) -> None:
     drawn = {str(s) for step in range(20) for d, rows in sampler.rows(step) for s in d.subject[rows]}
     assert drawn
     assert not drawn & set(SUBJECTS[:8])
+
+
+def test_a_group_is_no_dataset(cache: Path) -> None:
+    """A group of which the cache has a part must not be a dataset that is silently not drawn, or drawn unweighted."""
+    config = TrainingConfig(cache=str(cache), run="-")
+    for change in ({"datasets": ("afpdb", "cinc2017")}, {"dataset_weights": {"afpdb": 6.0}}):
+        with pytest.raises(ValueError, match=r"no dataset 'afpdb' .*a group: name afpdb_p, afpdb_n, afdb_rr, nsrdb_rr"):
+            load_cache(replace(config, **change))
+    assert [d.name for d in load_cache(replace(config, datasets=("mitdb",)))] == ["mitdb"]  # a group and a dataset
+
+
+def test_datasets_of_different_code_are_refused(tmp_path: Path) -> None:
+    """Half a cache with the labels of yesterday would be learnt with the other half."""
+    write(tmp_path, "one", SUBJECTS[:4], 2)
+    now = drawn_by(tmp_path)
+    write(tmp_path, "two", SUBJECTS[4:8], 2, identity=stored({**now, "code": "yesterday"}))
+    with pytest.raises(ValueError, match=rf"one was drawn by .*{now['code']}.*, two by .*yesterday"):
+        load_cache(TrainingConfig(cache=str(tmp_path), run="-"))
+    write(tmp_path, "two", SUBJECTS[4:8], 2, identity=stored({**now, "features": "others"}))
+    with pytest.raises(ValueError, match=r"two.npz was drawn by .*others.*; this code and folder have .*114 RR"):
+        load(tmp_path / "two.npz")
 
 
 def test_splits_are_by_subject(cache: Path) -> None:
@@ -186,7 +208,7 @@ def test_a_dropped_stream_is_gone_and_the_others_stay(cache: Path, stream: str) 
         "atrial": {"atrial"},
         "minirocket": {"ppv"},
         "context": {"context", "context_age_s"},
-        "leads": {"signal", "leads", "ppv"},
+        "leads": {"signal", "leads", "ppv", "shape", "atrial", "pulse", "context"},
     }[stream]
     for f in fields(Batch):
         equal = np.array_equal(getattr(after, f.name), getattr(batch, f.name), equal_nan=True)
@@ -206,6 +228,12 @@ def test_a_dropped_stream_is_gone_and_the_others_stay(cache: Path, stream: str) 
         assert after.leads[many].sum(1).min() >= 1
         assert after.leads.sum(1).max() <= 3
         assert not after.signal[~after.leads].any()
+        assert np.isnan(after.shape[many]).all()
+        assert np.isnan(after.atrial[many]).all()
+        assert np.isnan(after.context[many, :, N_RR_SPAN:]).all()
+        assert np.isfinite(after.context[many, 0, :N_RR_SPAN]).all()
+        assert not after.pulse[many, :, PULSE_NAMES.index("dominant_shape")].any()
+        assert np.array_equal(after.shape[~many], batch.shape[~many])
     assert same(replace(asked, findings=targets.findings), targets)
 
 
@@ -222,7 +250,10 @@ def test_noise_keeps_its_signal(cache: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"rr": np.zeros((3, 111), np.float32)}, "rr has 3 windows, start 4"),
+        ({"rr": np.zeros((3, N_RR), np.float32)}, "rr has 3 windows, start 4"),
+        ({"rr": np.zeros((4, 111), np.float32)}, rf"rr is \(111,\) in each window or lead; expected \({N_RR},\)"),
+        ({"signal": np.zeros((3, 500), np.int16)}, r"signal is \(500,\)"),
+        ({"record": np.zeros((4, 2), "U1")}, r"record is \(2,\).*expected \(\)"),
         ({"lead": np.zeros(2, np.uint8)}, "lead has 2 rows"),
         ({"start": np.array([0, 5, 2, 6, 7])}, "signal|ascend"),
     ],

@@ -20,9 +20,9 @@ from models.rhythm_network import RhythmNetwork
 from stream.bed import BedConfig
 from stream.offline import analyze_recording
 from tests.training.random_cache import arrays
-from wardbeat.training import ship as shipping
 from wardbeat.training.cache import MINIROCKET
 from wardbeat.training.config import TrainingConfig
+from wardbeat.training.identity import drawn_by, stored
 from wardbeat.training.sampler import CachedDataset, Split, Targets, load_cache, split_of, splits
 from wardbeat.training.ship import Shipped, fitted, held, joined, rhythms, seconds_of, ship, where_both
 from wardbeat.training.trainer import load_network, predict, train
@@ -77,7 +77,7 @@ class Workshop:
 
     def write(self, datasets: dict[str, Arrays]) -> None:
         for name, each in datasets.items():
-            np.savez(self.cache / f"{name}.npz", **each)
+            np.savez(self.cache / f"{name}.npz", **each | {"identity": stored(drawn_by(self.cache))})
 
     def shipped(self, name: str = "model", **changed: Arrays) -> Shipped:
         """What is shipped of the run where arrays of the cache are ``changed`` by then."""
@@ -179,14 +179,6 @@ def test_what_is_held_is_of_the_split_as_recorded(workshop: Workshop, of: Split)
     assert np.array_equal(what.target, expected, equal_nan=True)
     assert what.seconds_target.shape == (len(rows), SECONDS, len(RHYTHMS))
     assert np.allclose(np.exp(what.pooled_log), what.predictions.pooled)
-
-
-def test_a_large_database_is_thinned(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No more than the most windows of a dataset, and still of every patient it has room for."""
-    monkeypatch.setattr(shipping, "MOST_WINDOWS", 2 * HELD)
-    what = held(load_network(workshop.run), workshop.datasets(), workshop.config, Split.CALIBRATION)
-    assert HELD <= len(what.subject) <= 2 * HELD
-    assert set(what.subject) == set(CALIBRATION)
 
 
 def test_a_split_without_labels_is_refused(workshop: Workshop) -> None:

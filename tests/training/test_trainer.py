@@ -170,8 +170,13 @@ def test_trees_learn_and_their_teaching_is_out_of_fold(config: TrainingConfig, t
         auroc = af_scores(p[d.name][train_rows], d.rhythm_target[train_rows, AF] >= 0.5)["auroc"]
         assert auroc is not None
         assert auroc < 0.75
-    with pytest.raises(ValueError, match="teacher"):
-        boosted.load_teacher(replace(taught, left_out=("one",)), datasets)
+    for change in ({"left_out": ("one",)}, {"seed": 8}, {"class_balance": 0.25}, {"dataset_weights": {"one": 2.0}}):
+        with pytest.raises(ValueError, match=r"teacher.*was trained for .*this run is "):
+            boosted.load_teacher(replace(taught, **change), datasets)
+    with pytest.raises(ValueError, match=r"this run is .*'datasets': .'one'."):
+        boosted.load_teacher(taught, datasets[:1])
+    with pytest.raises(ValueError, match=r"this run is .*redrawn"):
+        boosted.load_teacher(taught, [replace(d, identity="redrawn") for d in datasets])
     said: list[str] = []
     boosted.ensure_teacher(taught, said.append)
     assert not said  # the one that is there stays

@@ -34,12 +34,12 @@ runner = CliRunner()
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One dataset and kernels."""
-    folder = write(tmp_path_factory.mktemp("cache"), "one", SUBJECTS, 4)
+    folder = tmp_path_factory.mktemp("cache")
     rng = np.random.default_rng(0)
     signal = (rng.normal(size=(8, 12, SAMPLES)).cumsum(axis=2) * 3).clip(-303, 303).astype(np.int16)
     kernels = fit_shared(signal, np.ones(signal.shape, np.bool_), shared_config(RATE, PPV_PER_LEAD, 1.0))
     save_file(dict(kernels.arrays()), folder / MINIROCKET)
-    return folder
+    return write(folder, "one", SUBJECTS, 4)
 
 
 @pytest.fixture

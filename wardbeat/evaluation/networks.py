@@ -11,7 +11,6 @@ from pathlib import Path
 from models.network.weights import Model, default_path, load_model
 from wardbeat.evaluation.datasets import DATABASES, group_of
 from wardbeat.evaluation.synthetic import SYNTHETIC, synthetic_records
-from wardbeat.training.cache import FITTED_ON
 from wardbeat.training.config import GROUPS
 from wardbeat.training.records import Record, records_of
 from wardbeat.training.sampler import Split, split_of
@@ -29,14 +28,8 @@ class Seen(StrEnum):
     SOME = "patients of it, unless its card says otherwise"
 
 
-# What every network, whatever it left out, had of a database: it is made once for all of them, without labels.
-_KERNELS = "its signals are among those that set MiniRocket's biases"
-_NOISE = "the noise that nstdb_118 adds to MIT-BIH 118 (its clean copy taken away) is among training's noise"
-UNLABELLED: Mapping[str, str] = {
-    **dict.fromkeys(FITTED_ON, _KERNELS),
-    "cinc2011": f"{_KERNELS}, and its unreadable leads among training's noise",
-    **dict.fromkeys(GROUPS["mitdb"], _NOISE),
-}
+# What every network, whatever it left out, had of a database: it is made once for all of them, without rhythm labels.
+UNLABELLED: Mapping[str, str] = {"cinc2011": "its unreadable leads are among training's noise"}
 
 
 @dataclass(frozen=True)

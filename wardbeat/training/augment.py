@@ -1,4 +1,4 @@
-"""What recordings go through on other wards: gain, wander, real electrode noise, hum, narrow bands, lost leads.
+"""What recordings go through on other wards: gain, wander, electrode noise, tremor, hum, narrow bands, lost leads.
 
 All of it is done to the recording, before the ward's own pipeline sees it, and follows from a seed alone.
 """
@@ -21,6 +21,10 @@ _RATE = 0.05  # ± of a sampling rate: the same heart, faster or slower
 _LATE_S = 5.0  # of a long recording's start is dropped, so that windows and seconds fall elsewhere
 _SNR_DB = (0.0, 24.0)  # below 0 dB nobody reads the rhythm, and above 24 dB the noise is not seen
 _LEAD_SNR_DB = 3.0  # ± between leads of one recording
+_TREMOR = 0.06  # of the copies
+_TREMOR_HZ = (4.0, 9.0)  # resting tremor of Parkinson's disease to 6, shivering and essential tremor above
+_PARKINSON_HZ = 6.0
+_TREMOR_SIZE = (0.15, 2.0)  # amplitude / RMS of the lead, 30 to 400 µV in one of 200; QRS is five times that and more
 _WANDER_UV = 500.0
 _HUM_UV = 80.0
 _LOW_PASS_HZ = (25.0, 40.0)  # what handhelds and monitors in filter mode let through
@@ -59,6 +63,8 @@ def augmented(recording: Recording, noise: Floats, rng: np.random.Generator, *, 
     gain = np.exp(rng.uniform(*np.log(_GAIN))) * rng.uniform(1 - _LEAD_GAIN, 1 + _LEAD_GAIN, len(x))
     if rng.random() < 0.6:
         add_noise(x, levels, noise, fs, rng.uniform(*_SNR_DB), rng)
+    if rng.random() < _TREMOR:
+        add_tremor(x, levels, fs, rng)
     if rng.random() < 0.5:
         x += _wander(x.shape, fs, rng)
     if rng.random() < 0.2 and fs >= 200:
@@ -108,6 +114,35 @@ def add_noise(
     for lead in leads if len(leads) else [int(rng.integers(len(x)))]:
         level = levels[lead] * 10 ** (-(snr_db + rng.uniform(-_LEAD_SNR_DB, _LEAD_SNR_DB)) / 20)
         x[lead] += of_level(level, x.shape[1], fs, noise, rng)
+
+
+def add_tremor(x: Floats, levels: npt.NDArray[np.float64], fs: int, rng: np.random.Generator) -> None:
+    """Lay a trembling limb over one lead, some or all: in the band of f and flutter waves, whatever the rhythm is.
+
+    One oscillation whose frequency drifts by up to 0.3 Hz and whose amplitude waxes and wanes, at times with a second
+    harmonic. The beats stay readable.
+
+    Args:
+        x: (leads, n) µV; changed.
+        levels: (leads,) RMS, µV.
+        fs: of ``x``, Hz.
+        rng: draws all of it.
+    """
+    t = np.arange(x.shape[1]) / fs
+    low, high = _TREMOR_HZ
+    hz = rng.uniform(low, _PARKINSON_HZ if rng.random() < 0.5 else high)
+    drift = 0.3 * np.sin(2 * np.pi * (rng.uniform(0.02, 0.1) * t + rng.random()))
+    turns = np.cumsum(np.clip(hz + drift, low, high)) / fs
+    depth = rng.uniform(0, 0.9)
+    swell = (1 + depth * np.sin(2 * np.pi * (rng.uniform(0.05, 0.3) * t + rng.random()))) / (1 + depth)
+    harmonic, shift = rng.uniform(0.1, 0.5) * (rng.random() < 0.3), rng.random()
+    size = np.exp(rng.uniform(*np.log(_TREMOR_SIZE)))
+    leads = np.flatnonzero(rng.random(len(x)) < rng.choice([0.0, 0.5, 1.0]))
+    for lead in leads if len(leads) else [int(rng.integers(len(x)))]:
+        at = 2 * np.pi * (turns + rng.normal(0, 0.05))  # one limb moves all leads, nearly together
+        wave = (np.sin(at) + harmonic * np.sin(2 * at + 2 * np.pi * shift)) * swell
+        amplitude = levels[lead] * np.clip(size * rng.lognormal(0, 0.3), *_TREMOR_SIZE)
+        x[lead] += (rng.choice([-1, 1]) * amplitude * wave).astype(np.float32)
 
 
 def _wander(shape: tuple[int, ...], fs: int, rng: np.random.Generator) -> Floats:

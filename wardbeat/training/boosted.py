@@ -43,7 +43,7 @@ def features(dataset: CachedDataset, rows: Rows, rival: str) -> Floats:
     if rival != "rr":
         parts += [dataset.shape[rows], dataset.atrial[rows]]
     if rival == "context":
-        past = dataset.context[rows]  # (n, 5, 108)
+        past = dataset.context[rows]  # (n, 5, 115)
         known = np.isfinite(past)
         count = known.sum(1)
         mean = np.where(count > 0, np.where(known, past, 0).sum(1) / np.maximum(count, 1), np.nan)
@@ -102,7 +102,6 @@ def train_teacher(
     datasets: Sequence[CachedDataset],
     config: TrainingConfig,
     folder: Path,
-    rival: str = "features",
     *,
     iterations: int = 150,
 ) -> None:
@@ -118,14 +117,14 @@ def train_teacher(
     out = {d.name: np.full(len(d), np.nan, np.float32) for d in datasets}
     for k in range(FOLDS):
         unseen = frozenset(s for s, f in zip(subjects, fold, strict=True) if f == k)
-        trees = train_trees(datasets, config, rival, without=unseen, iterations=iterations)
+        trees = train_trees(datasets, config, "features", without=unseen, iterations=iterations)
         for d in datasets:
             rows = np.flatnonzero(train[d.name] & np.isin(d.subject, sorted(unseen)))
             if len(rows):
                 out[d.name][rows] = trees.predict(d, rows)
     for name, p in out.items():
         np.save(folder / f"{name}.npy", p)
-    (folder / _ABOUT).write_bytes(msgspec.json.encode(_about(config)))
+    (folder / _ABOUT).write_bytes(msgspec.json.encode(_about(config, datasets)))
 
 
 def ensure_teacher(config: TrainingConfig, report: Callable[[str], None]) -> None:
@@ -143,13 +142,13 @@ def load_teacher(config: TrainingConfig, datasets: Sequence[CachedDataset]) -> d
         Name of each dataset → (its windows,) float32 probabilities of AF; NaN for subjects that are not trained on.
 
     Raises:
-        ValueError: it belongs to other splits or to another cache; quotes both.
+        ValueError: it belongs to other splits, to another draw of windows or to another cache; quotes both.
         OSError: the folder holds no teacher, or none for one of the datasets.
     """
     folder = Path(config.teacher or "")
     about = msgspec.json.decode((folder / _ABOUT).read_bytes())
-    if about != _about(config):
-        raise ValueError(f"the teacher in {folder} was trained for {about}, this run is {_about(config)}")
+    if about != (now := _about(config, datasets)):
+        raise ValueError(f"the teacher in {folder} was trained for {about}, this run is {now}")
     out = {}
     for dataset in datasets:
         out[dataset.name] = np.load(folder / f"{dataset.name}.npy")
@@ -160,9 +159,16 @@ def load_teacher(config: TrainingConfig, datasets: Sequence[CachedDataset]) -> d
     return out
 
 
-def _about(config: TrainingConfig) -> dict[str, object]:
+def _about(config: TrainingConfig, datasets: Sequence[CachedDataset]) -> dict[str, object]:
     """What a teacher must share with the run that learns from it."""
-    return {"seed": config.seed, "left_out": sorted(config.left_out_datasets)}
+    return {
+        "seed": config.seed,
+        "left_out": sorted(config.left_out_datasets),
+        "datasets": [dataset.name for dataset in datasets],
+        "dataset_weights": config.dataset_weights,
+        "class_balance": config.class_balance,
+        "cache": sorted({dataset.identity for dataset in datasets}),
+    }
 
 
 __all__ = ["RIVALS", "Trees", "ensure_teacher", "features", "load_teacher", "train_teacher", "train_trees"]

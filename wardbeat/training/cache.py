@@ -2,9 +2,10 @@
 
 ``sampler.CachedDataset`` tells the arrays. In ``signal``, ``ppv`` and ``lead`` a row is a known lead of a window, and
 ``start`` (n + 1,) says where each window's rows begin; targets are NaN where the database does not say. Beside the
-datasets lie ``minirocket.safetensors`` (the kernels, their biases set by signals of ``FITTED_ON``, without labels) and
-``noise.safetensors`` (excerpts of real noise, for augmentation). Both serve every network, also one that leaves those
-databases out: ``evaluation.networks.UNLABELLED`` says so in reports and in the model card.
+datasets lie ``minirocket.safetensors`` (the kernels, their biases set by signals that no evaluation judges) and
+``noise.safetensors`` (excerpts of real noise, for augmentation). Both serve every network, whatever it leaves out;
+``evaluation.networks.UNLABELLED`` says in reports and in the model card what of a judged database is in them. In each
+``.npz``, ``identity`` tells what it was drawn by.
 """
 
 import argparse
@@ -15,8 +16,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from ecg.leads import N_LEADS
@@ -27,15 +30,15 @@ from models.features.minirocket_parameters import MiniRocketParameters
 from models.inputs import PPV_PER_LEAD, RATE, SAMPLES
 from wardbeat.training import drowned, patients
 from wardbeat.training.drawing import Arrays, Tools, joined, rows_of, rows_of_drowned, stack
+from wardbeat.training.identity import MINIROCKET, NOISE_BANK, drawn_by, stored
 from wardbeat.training.noise import Floats, noise_bank
-from wardbeat.training.records import PLANS, Record, records_of, windows
+from wardbeat.training.records import PLANS, Record, indexed, records_of, windows
 
-__all__ = ["Built", "Failure", "build", "fit_minirocket", "load_minirocket"]
+__all__ = ["MINIROCKET", "NOISE_BANK", "Built", "Failure", "build", "fit_minirocket", "load_minirocket"]
 
-MINIROCKET = "minirocket.safetensors"  # not .npz: every .npz of the folder is a dataset
-NOISE_BANK = "noise.safetensors"
 REACH_S = 1.0  # of the longest kernel: a beat with its P and T waves; what lies between beats is the RR features' part
-FITTED_ON = ("chapman_ningbo", "cpsc2018_extra", "cinc2011")  # MiniRocket's biases
+FITTED_ON = "cinc2015"  # MiniRocket's biases: two bedside leads, of which no rhythm is learnt or judged
+FITTED_PATIENTS = 150  # synthetic ones beside it: twelve leads, and rhythms that bedside alarms seldom have
 SHOWN = 5  # failures of a dataset that are reported one by one
 DATASETS = (*PLANS, drowned.DATASET)
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # workers share the cores; no kernel of numba is parallel
@@ -106,31 +109,25 @@ def load_minirocket(folder: Path) -> MiniRocketParameters:
 
 
 def fit_minirocket(data: Path) -> MiniRocketParameters:
-    """Kernels shared by all leads, of the first window of each record of ``FITTED_ON`` that is no noise.
+    """Kernels shared by all leads, of the first window of each record of ``FITTED_ON`` and of synthetic patients.
 
-    Labels do no more than name the noise. Patients of every split are among them, and those of a fold that leaves one
-    of these databases out: biases are quantiles of what kernels yield on ECG, whosever it is.
+    Biases are quantiles of what kernels yield on ECG, whosever it is, so they need nobody whom a network is judged on.
 
     Args:
         data: folder with ``index.csv``.
 
     Raises:
-        ValueError: the index lacks one of the databases, or none of their windows is usable.
+        ValueError: the index lacks the database.
         ecg.readers.RecordError: a record cannot be read.
     """
     blank = _any_kernels()
     signal, real = [], []
-    for dataset in FITTED_ON:
-        for record in records_of(data, dataset):
-            if "UNACCEPTABLE" in record.labels:
-                continue
-            for _, drawn, usable in windows(read_recording(data / record.path), blank):
-                if usable:
-                    signal.append(drawn.signal)
-                    real.append(np.repeat(drawn.leads[:, None], SAMPLES, axis=1))
-                break
-    if not signal:
-        raise ValueError(f"{data}: no usable window in {', '.join(FITTED_ON)} to fit kernels on")
+    people = (read_recording(data / record.path) for record in indexed(data, FITTED_ON))
+    for recording in chain(people, map(patients.patient, range(FITTED_PATIENTS))):
+        drawn = next(windows(recording, blank), None)
+        if drawn is not None and drawn.usable:
+            signal.append(drawn.input.signal)
+            real.append(np.repeat(drawn.input.leads[:, None], SAMPLES, axis=1))
     return fit_shared(np.stack(signal), np.stack(real), shared_config(RATE, PPV_PER_LEAD, REACH_S))
 
 
@@ -179,7 +176,8 @@ def _kept(path: Path, make: Callable[[], Arrays], report: Report) -> Arrays:
 def build(
     data: Path, out: Path, datasets: Sequence[str] = (), workers: int = 2, report: Report = print
 ) -> tuple[Built, ...]:
-    """Fill the cache ``out`` from the recordings below ``data``; datasets that are there already are kept.
+    """Fill the cache ``out`` from the recordings below ``data``; datasets that are there already are kept, if they were
+    drawn by the same kernels, noise, features and code.
 
     Args:
         data: folder with ``index.csv``.
@@ -189,8 +187,8 @@ def build(
         report: is told what is done, and which records failed and why.
 
     Raises:
-        ValueError: a dataset is not known, there is none of it, or all of its records fail; quotes it. For the first
-            two nothing is written.
+        ValueError: a dataset is not known, there is none of it, what is there was drawn by something else, or all of
+            its records fail; quotes it. For the first two nothing is written.
     """
     if workers < 1:
         raise ValueError(f"workers is {workers}; it has to be 1 or more")
@@ -201,6 +199,9 @@ def build(
         _kept(out / MINIROCKET, lambda: dict(fit_minirocket(data).arrays()), report)
     )
     noise: Floats = _kept(out / NOISE_BANK, lambda: {"noise": noise_bank(data)}, report)["noise"]
+    identity = drawn_by(out)
+    for path in sorted(out.glob("*.npz")):
+        _check_identity(path, identity)
     missing = [name for name in names if not (out / f"{name}.npz").is_file()]
     built = [Built(name, 0) for name in names if name not in missing]
     for each in built:
@@ -219,11 +220,20 @@ def build(
                     parts.append(part)
                 if k % max(1, len(jobs[name]) // 5) == 0:
                     report(f"{name}: {k} of {len(jobs[name])} records, {time.perf_counter() - begun:.0f} s")
-            built.append(_store(out, name, parts, failures, report))
+            built.append(_store(out, name, parts, failures, identity, report))
     return tuple(built)
 
 
-def _store(out: Path, name: str, parts: list[Arrays], failures: list[Failure], report: Report) -> Built:
+def _check_identity(path: Path, now: dict[str, str]) -> None:
+    with np.load(path, allow_pickle=False) as arrays:
+        there = msgspec.json.decode(str(arrays["identity"])) if "identity" in arrays.files else None
+    if there != now:
+        raise ValueError(f"{path} was drawn by {there}; drawn now it would be by {now}: begin in an empty folder")
+
+
+def _store(
+    out: Path, name: str, parts: list[Arrays], failures: list[Failure], identity: dict[str, str], report: Report
+) -> Built:
     for failure in failures[:SHOWN]:
         report(f"{name}: {failure.record} failed: {failure.reason}")
     if not parts:
@@ -231,7 +241,7 @@ def _store(out: Path, name: str, parts: list[Arrays], failures: list[Failure], r
         raise ValueError(f"no window of dataset {name!r} could be drawn{why}")
     arrays = joined(parts)
     with _whole(out / f"{name}.npz") as path, path.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+        np.savez(file, **arrays, identity=stored(identity))  # type: ignore[arg-type]
     count, rhythm = len(arrays["record"]), arrays["rhythm_target"]
     report(
         f"{name}: {count} windows, AF in {int((rhythm[:, AF] == 1).sum())}, none in {int((rhythm[:, AF] == 0).sum())}, "

@@ -26,6 +26,7 @@ from wardbeat.evaluation.report import (
 )
 from wardbeat.evaluation.synthetic import SYNTHETIC
 from wardbeat.evaluation.tables import LEADS_TITLE, OUTPUTS_TITLE, PAROXYSMAL, POOLED, pooled
+from wardbeat.training.cache import FITTED_ON
 from wardbeat.training.card_words import CHOSEN, COST, ERRORS, FLUTTER_IS_RARE, LIMITS, NOT_FOR
 from wardbeat.training.config import GROUPS
 from wardbeat.training.records import PLANS
@@ -372,7 +373,8 @@ def _data(model: Model) -> str:
     return (
         "## Data of this file\n\nPatients are split by a hash of their id: nobody is in two columns, also where "
         "databases share people; both last columns fitted the calibration. PhysioNet: Goldberger et al. 2000, "
-        f"Circulation 101:e215.\n\n{table(head, rows)}"
+        f"Circulation 101:e215.\n\n{table(head, rows)}\n\nMiniRocket's biases and a part of the noise are of "
+        f"{FITTED_ON}, of which no rhythm was learnt: {'; '.join(SOURCES[FITTED_ON])}."
     )
 
 

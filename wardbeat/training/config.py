@@ -29,7 +29,8 @@ class DropoutConfig:
         atrial: the atrial features alone, which need a good P wave.
         minirocket: the morphology tokens.
         context: all past windows.
-        leads: of a window of several leads, all but one to three in signal and MiniRocket.
+        leads: of a window of several leads, all but one to three in signal and MiniRocket; QRS shapes and atrial
+            features, which are those of all leads together, with them.
     """
 
     signal: float = 0.15

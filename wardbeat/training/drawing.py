@@ -120,7 +120,7 @@ def rows_of(record: Record, tools: Tools) -> list[Row]:
     if plan.beats_only:
         return _rows_of_beats(record, plan, tools.data)
     if record.dataset == "synthetic":
-        recording, _ = patients.patient(int(record.path))
+        recording = patients.patient(int(record.path))
         rows = _rows_of_copy(record, plan, Copy(recording, 0.0, 1.0), [recording.leads], plan.every_s, tools)
         return [rows[k] for k in sorted(rng_of(record.path, 0).permutation(len(rows))[:OF_A_PATIENT].tolist())]
     recording = read_recording(tools.data / record.path)
@@ -148,7 +148,11 @@ def rows_of_drowned(record: Record, tools: Tools) -> list[Row]:
         for leads in drowned.lead_sets(piece.leads, rng):
             under = drowned.drowned(through(piece, leads), tools.noise, rng)
             copy = Copy(under.recording, start_s, 1.0)
-            truth = _Of(all_noise(), under.recording.seconds) if under.whole else None
+            truth = (
+                _Of(all_noise(), piece.seconds)
+                if under.whole
+                else _truth(record, plan, under.recording, recording.seconds, start_s)
+            )
             found = _rows_of_copy(record, plan, copy, [leads], SECONDS, tools, number, truth)
             found = [row for row in found if row.drawn.leads.any()]  # an electrode that is off is no noise
             rows += [found[k] for k in sorted(rng.permutation(len(found))[:OF_A_PIECE].tolist())]
@@ -167,7 +171,7 @@ def _rows_of_copy(
 ) -> list[Row]:
     """``truth`` is what the record itself says where none is given."""
     recording = copy.recording
-    truth = truth or _truth(record, plan, recording)
+    truth = truth or _truth(record, plan, recording, recording.seconds)
     bad = "UNACCEPTABLE" in record.labels
     good = good_share(recording) if bad else {}
     rows = []
@@ -186,24 +190,27 @@ def _rows_of_copy(
 
 
 class _Of:
-    """Truth of a record's windows by their end, seconds."""
+    """Truth of a recording's windows by their end, seconds.
 
-    def __init__(self, truth: RecordTruth | Annotated | Truth, record_s: float) -> None:
-        self._truth, self._record_s = truth, record_s
+    ``record_s`` and ``start_s``: the length of the record that the labels are of, and where in it the recording begins.
+    """
+
+    def __init__(self, truth: RecordTruth | Annotated | Truth, record_s: float, start_s: float = 0.0) -> None:
+        self._truth, self._record_s, self._start_s = truth, record_s, start_s
 
     def __call__(self, end_s: float) -> Truth:
         if isinstance(self._truth, RecordTruth):
-            return self._truth.window(self._record_s, end_s)
+            return self._truth.window(self._record_s, self._start_s + end_s)
         return self._truth.window(end_s) if isinstance(self._truth, Annotated) else self._truth
 
 
-def _truth(record: Record, plan: Plan, recording: Recording) -> _Of:
+def _truth(record: Record, plan: Plan, recording: Recording, record_s: float, start_s: float = 0.0) -> _Of:
     if plan.told is Told.LABELS:
-        return _Of(record_truth(record.dataset, record.labels), recording.seconds)
+        return _Of(record_truth(record.dataset, record.labels), record_s, start_s)
     if plan.told is Told.NO_AF:
-        return _Of(free_of_af(sinus=False), recording.seconds)
+        return _Of(free_of_af(sinus=False), record_s)
     annotated = Annotated.of(record.dataset, recording.rhythms, recording.fs, recording.beats, recording.beat_symbols)
-    return _Of(annotated, recording.seconds)
+    return _Of(annotated, record_s)
 
 
 def _rows_of_beats(record: Record, plan: Plan, data: Path) -> list[Row]:

@@ -122,7 +122,8 @@ def record_truth(dataset: str, labels: Iterable[str]) -> RecordTruth:
     """What the labels of a record of ``dataset`` say.
 
     Raises:
-        ValueError: a dataset whose labels say nothing about a record's rhythm; quotes it.
+        ValueError: a dataset whose labels say nothing about a record's rhythm, or a record of CinC 2017 that has not
+            one of its four labels; quotes it.
     """
     names = set(labels)
     source = source_of(dataset)
@@ -137,7 +138,7 @@ def record_truth(dataset: str, labels: Iterable[str]) -> RecordTruth:
         if "OTHER" in names:  # flutter, or sinus rhythm with ectopic beats, or anything else that is neither of them
             rhythm[[AF, NOISE]] = 0
         else:
-            rhythm[:] = _one({"AF": "af", "SR": "sinus", "NOISE": "noise"}[next(iter(names))])
+            rhythm[:] = _one(_CINC2017[_only(names)])
         return RecordTruth(rhythm, findings)
     if source not in LABELLED:
         raise ValueError(f"no labels of records are known for dataset {dataset!r}; known: {', '.join(LABELLED)}")
@@ -162,6 +163,17 @@ def record_truth(dataset: str, labels: Iterable[str]) -> RecordTruth:
         if name in ("brady", "tachy") and findings[k] == 0 and rhythm[SINUS] != 1:
             findings[k] = UNKNOWN  # the words mean sinus rhythms: of a fast AF they are not said
     return RecordTruth(rhythm, findings)
+
+
+_CINC2017 = {"AF": "af", "SR": "sinus", "NOISE": "noise"}
+
+
+def _only(names: set[str]) -> str:
+    """The one label of a record of CinC 2017."""
+    if len(names) != 1 or not names <= _CINC2017.keys():
+        raise ValueError(f"cinc2017: expected one label of {', '.join(_CINC2017)} or OTHER, got {sorted(names)}")
+    (name,) = names
+    return name
 
 
 def all_noise() -> RecordTruth:

@@ -1,8 +1,7 @@
 """Real noise in excerpts of one level, and a signal with some of it at a wanted distance.
 
-It is the electrode motion that MIT-BIH's noise stress test adds to record 118 (taken from volunteers; its clean copy
-subtracted), and the bad leads of CinC 2011's unacceptable records. CinC 2017's noise is left alone: how much of it is
-called AF is measured with that database left out.
+It is the bad leads of CinC 2011's unacceptable records and of CinC 2015's false alarms. CinC 2017's noise and that of
+MIT-BIH's noise stress test are left alone: networks that left those databases out are judged on them.
 """
 
 from pathlib import Path
@@ -12,15 +11,13 @@ import numpy.typing as npt
 
 from ecg.readers import read_recording
 from ecg.recording import Recording
-from wardbeat.training.records import good_share, records_of
+from wardbeat.training.records import good_share, indexed, records_of
 
 Floats = npt.NDArray[np.float32]
 
 NOISE_FS = 250  # Hz
 EXCERPT_S = 10
 SILENT_UV = 20.0  # RMS below which an electrode is at rest: a pressed or lifted one reaches hundreds
-STRESSED_FROM_S = 300  # of the stress test: until then it is clean
-STRESSED_TURN_S = 120  # then two minutes with noise, two without, and so on
 NOISE_BELOW = 0.25  # share of good half seconds below which a lead of an unacceptable record is nothing else
 MOST_EXCERPTS = 1500
 _RR_S = (0.4, 1.6)
@@ -32,36 +29,20 @@ def noise_bank(data: Path) -> Floats:
     """(k, 2500) float32 excerpts of 10 s at 250 Hz, each of RMS 1 and without beats, in a fixed order.
 
     Raises:
-        ValueError: the index lacks ``nstdb_118`` or ``cinc2011``; quotes it.
-        RecordError: a record cannot be read, or mitdb's 118 is not there.
+        ValueError: the index lacks ``cinc2011`` or ``cinc2015``, or none of their leads is bad; quotes it.
+        RecordError: a record cannot be read.
     """
     found = []
-    clean = read_recording(data / "mitdb" / "118")
-    for record in records_of(data, "nstdb_118"):
-        found.append(excerpts(stressed(read_recording(data / record.path), clean), np.arange(len(clean.leads))))
-    for record in records_of(data, "cinc2011"):
-        if "UNACCEPTABLE" in record.labels:
+    for record in (*records_of(data, "cinc2011"), *indexed(data, "cinc2015")):
+        if any(label == "UNACCEPTABLE" or label.endswith("-FALSE") for label in record.labels):
             recording = read_recording(data / record.path)
             good = good_share(recording)
             bad = [row for row, lead in enumerate(recording.leads) if good[lead] < NOISE_BELOW]
             found.append(excerpts(recording, np.array(bad, np.intp)))
+    if not sum(map(len, found)):
+        raise ValueError(f"{data}: no bad lead in cinc2011 and cinc2015 to take noise from")
     bank = without_beats(np.concatenate(found))
     return bank[np.random.default_rng(0).permutation(len(bank))[:MOST_EXCERPTS]]
-
-
-def stressed(noisy: Recording, clean: Recording) -> Recording:
-    """What the noise stress test has added to a record: the turns of 2 min with noise, from 5 min on, joined.
-
-    Raises:
-        ValueError: the two are not the same record; quotes what differs.
-    """
-    if (noisy.fs, noisy.leads) != (clean.fs, clean.leads):
-        raise ValueError(f"{noisy.name}: {noisy.leads} at {noisy.fs} Hz; its clean copy {clean.leads} at {clean.fs} Hz")
-    n = min(noisy.microvolts.shape[1], clean.microvolts.shape[1])
-    difference = noisy.microvolts[:, :n] - clean.microvolts[:, :n]
-    since_s = np.arange(n) / clean.fs - STRESSED_FROM_S
-    turn = (since_s >= 0) & (since_s // STRESSED_TURN_S % 2 == 0)
-    return Recording(noisy.name, clean.fs, clean.leads, np.ascontiguousarray(difference[:, turn]))
 
 
 def excerpts(recording: Recording, rows: npt.NDArray[np.intp]) -> Floats:

@@ -1,6 +1,7 @@
 """Synthetic patients for what the databases hold too little of.
 
-Flutter, bigeminy, changes of rhythm, noise; AF beside PVCs, wide QRS or a pacemaker, and what is as irregular as AF.
+Flutter, bigeminy, changes of rhythm, noise; AF beside PVCs, wide QRS or a pacemaker, what is as irregular as AF, and
+tremor.
 """
 
 from dataclasses import replace
@@ -11,9 +12,12 @@ from ecg.leads import LEADS
 from ecg.recording import Recording, Rhythm
 from ecg.synthetic import SyntheticPatient
 from ecg.synthetic.script import BLOCKS
+from wardbeat.training.augment import add_tremor
+from wardbeat.training.noise import swing
 
 COUNT = 1000
 LENGTH_S = 60
+TREMBLING = 0.12  # share of all kinds
 LOUD_UV = 1500  # of muscle noise: a QRS of 1 mV can no longer be found in it
 _SHARES = {
     "sinus": 0.03,
@@ -130,13 +134,24 @@ def _overlays(rng: np.random.Generator) -> str:
     return noise + wander + mains
 
 
-def patient(number: int) -> tuple[Recording, tuple[str, ...]]:
-    """Patient ``number``, and the leads that it is seen through."""
+def drawn(number: int) -> tuple[str, tuple[str, ...], str]:
+    """Kind, leads that it is seen through, and script of patient ``number``."""
     rng = np.random.default_rng((20_261_121, number))
     kind = str(rng.choice(KINDS, p=list(_SHARES.values())))
     seen = SEEN_THROUGH[int(rng.integers(len(SEEN_THROUGH)))]
-    recording = SyntheticPatient(script_of(kind, rng), seed=number, leads=seen).recording(f"synthetic-{number:04d}")
+    return kind, seen, script_of(kind, rng)
+
+
+def patient(number: int) -> Recording:
+    """Patient ``number``, through the leads that it is seen through."""
+    kind, seen, script = drawn(number)
+    recording = SyntheticPatient(script, seed=number, leads=seen).recording(f"synthetic-{number:04d}")
+    rng = np.random.default_rng((20_261_121, number, 1))
+    if rng.random() < TREMBLING:
+        x = recording.microvolts.copy()
+        add_tremor(x, swing(x, recording.fs), recording.fs, rng)
+        recording = replace(recording, microvolts=x)
     if kind == "noise":  # whatever the heart does cannot be seen
         whole = (Rhythm("(NOISE", 0, recording.microvolts.shape[1]),)
         recording = replace(recording, rhythms=whole, beats=None, beat_symbols=())
-    return recording, seen
+    return recording

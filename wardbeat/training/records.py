@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -18,7 +19,7 @@ from models.features.extractor import Extractor, RhythmMemory
 from models.features.minirocket_parameters import MiniRocketParameters
 from models.inputs import CONTEXT_WINDOWS, SECONDS, NetworkInput
 from models.judge import USABLE_SHARE
-from stream.offline import CHUNK_S, uv_per_bit
+from stream.offline import CHUNK_S, LEAST_BEATS, uv_per_bit
 from wardbeat.training.labels import RARE
 from windowing.assembler import Assembler
 from windowing.spans import ANALYSIS_FS, EpochStart, Span
@@ -119,6 +120,11 @@ def records_of(data: Path, dataset: str) -> list[Record]:
         ValueError: the dataset is not known, or the index has none of it; quotes it.
     """
     check_known(dataset)
+    return indexed(data, dataset)
+
+
+def indexed(data: Path, dataset: str) -> list[Record]:
+    """The same of any dataset of the index, also one that nothing is learnt from."""
     with (data / "index.csv").open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["dataset"] == dataset]
     if not rows:
@@ -169,7 +175,8 @@ class Drawn(NamedTuple):
 def windows(recording: Recording, minirocket: MiniRocketParameters, every_s: float = HOP_S) -> Iterator[Drawn]:
     """Each window as the ward sees it live, with the beats that it knows by then.
 
-    Where windows are wanted more rarely than each 10 s, those between are drawn for the context alone.
+    Where windows are wanted more rarely than each 10 s, those between are drawn for the context alone. Windows that the
+    ward would not judge leave no trace in what it remembers.
     """
     step_s = HOP_S if every_s == HOP_S else float(SECONDS)
     step, every = round(step_s * ANALYSIS_FS), round(every_s * ANALYSIS_FS)
@@ -189,10 +196,12 @@ def windows(recording: Recording, minirocket: MiniRocketParameters, every_s: flo
             extractor.push(item.microvolts, item.mask)
             marks = [mark for mark in marks if mark.at > item.end - first] + quality.push(item.microvolts, item.mask)
             if item.window is not None and (item.end - first) % step == 0:
-                drawn = extractor.extract(item.window, beats)
-                if (item.end - first) % every == 0:
-                    inside = [usable(mark.states) for mark in marks if item.end - first < mark.at <= item.end]
-                    yield Drawn(item.end, drawn, sum(inside) >= USABLE_SHARE * max(1, len(inside)))
+                inside = [usable(mark.states) for mark in marks if item.end - first < mark.at <= item.end]
+                judged, wanted = sum(inside) >= USABLE_SHARE * max(1, len(inside)), (item.end - first) % every == 0
+                if judged or wanted:
+                    drawn = (extractor if judged else deepcopy(extractor)).extract(item.window, beats)
+                    if wanted:
+                        yield Drawn(item.end, drawn, judged)
 
 
 def good_share(recording: Recording) -> dict[str, float]:
@@ -215,14 +224,19 @@ def _uv_per_bit(recording: Recording) -> float:
 
 
 def beat_windows(beats: Beats, ends: npt.NDArray[np.int64]) -> Iterator[tuple[int, NetworkInput]]:
-    """(end, input) at ``ends``, whole multiples of 10 s at 500 Hz, of beats alone; context from the minute before."""
+    """(end, input) at ``ends``, whole multiples of 10 s at 500 Hz, of beats alone; context from the minute before.
+
+    Windows with too few beats are not drawn and not remembered, as ``stream.offline`` does not judge them.
+    """
     step = SECONDS * ANALYSIS_FS
     context = {int(end) - k * step for end in ends for k in range(CONTEXT_WINDOWS + 1)}
     wanted = set(ends.tolist())
     memory = RhythmMemory()
     for end in sorted(at for at in context if at >= step):
-        inside = slice(*np.searchsorted(beats, (end - MEMORY, end)))
-        drawn = memory.extract(beats[inside], end)
+        oldest, first, last = np.searchsorted(beats, (end - MEMORY, end - step, end))
+        if last - first < LEAST_BEATS:
+            continue
+        drawn = memory.extract(beats[oldest:last], end)
         if end in wanted:
             yield end, drawn
 

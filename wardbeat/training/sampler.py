@@ -4,18 +4,34 @@ Everything is a pure function of the cache, the config and the step: a resumed r
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from ecg.leads import N_LEADS
 from models.classes import AF, FINDINGS, FLUTTER, NOISE, OTHER, RHYTHMS, SINUS
-from models.inputs import N_PULSE, N_RR_SPAN, PPV_PER_LEAD, PULSE_NAMES, SAMPLES
+from models.inputs import (
+    CONTEXT_WINDOWS,
+    N_ATRIAL,
+    N_CONTEXT,
+    N_PULSE,
+    N_RR,
+    N_RR_SPAN,
+    N_SHAPE,
+    PPV_PER_LEAD,
+    PULSE_NAMES,
+    SAMPLES,
+    SECONDS,
+    TOKENS,
+)
 from models.network.batch import Batch
 from wardbeat.training.config import GROUPS, DropoutConfig, TrainingConfig
+from wardbeat.training.identity import drawn_by
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
@@ -26,6 +42,20 @@ CLASSES = ("af", "flutter", "noise", "other", "sinus", "unknown")  # a window is
 _CLASS_COLUMNS = (AF, FLUTTER, NOISE, OTHER, SINUS)
 _DOMINANT = PULSE_NAMES.index("dominant_shape")
 _UNSEEN_IN_RR = [FINDINGS.index(name) for name in ("lbbb", "rbbb", "av_block_1", "paced")]
+
+_SHAPES: dict[str, tuple[int, ...]] = {  # of a row or a window; of the others ()
+    "signal": (SAMPLES,),
+    "ppv": (PPV_PER_LEAD,),
+    "rr": (N_RR,),
+    "shape": (N_SHAPE,),
+    "atrial": (N_ATRIAL,),
+    "pulse": (TOKENS, N_PULSE),
+    "context": (CONTEXT_WINDOWS, N_CONTEXT),
+    "context_age_s": (CONTEXT_WINDOWS,),
+    "seconds_target": (SECONDS, len(RHYTHMS)),
+    "rhythm_target": (len(RHYTHMS),),
+    "findings_target": (len(FINDINGS),),
+}
 
 
 class Split(StrEnum):
@@ -60,15 +90,16 @@ class CachedDataset:
 
     Attributes:
         name: of the dataset.
+        identity: what it was drawn by, JSON of ``wardbeat.training.identity.drawn_by``.
         signal: (rows, 1000) int16 steps of the lead's own scale at 100 Hz; a row is a known lead of a window.
         ppv: (rows, 504) float16 MiniRocket's shares of positive values, 0 … 1.
         lead: (rows,) uint8 index into ``ecg.leads.LEADS``.
         start: (n + 1,) int64 ascending from 0: window i has the rows ``start[i]`` up to ``start[i + 1]``.
         rr: (n, 114) float32 ``models.features.hrv.FEATURE_NAMES``; NaN where undefined, as in what follows.
-        shape: (n, 13) float32 ``models.features.qrs_shapes.FEATURE_NAMES``.
+        shape: (n, 20) float32 ``models.inputs.SHAPE_NAMES``.
         atrial: (n, 57) float32 ``models.features.atrial.FEATURE_NAMES``.
         pulse: (n, 100, 6) float16 ``models.inputs.PULSE_NAMES`` of each tenth of a second; zero where unknown.
-        context: (n, 5, 108) float32 features of past windows, newest first.
+        context: (n, 5, 115) float32 features of past windows, newest first.
         context_age_s: (n, 5) float32 seconds from the past window's end to this one's; NaN where there is none.
         seconds_target: (n, 10, 5) float16 0 … 1, rhythm of each second, oldest first; NaN where unknown, as in the
             other targets.
@@ -82,6 +113,7 @@ class CachedDataset:
     """
 
     name: str
+    identity: str
     signal: npt.NDArray[np.int16]
     ppv: npt.NDArray[np.float16]
     lead: npt.NDArray[np.uint8]
@@ -106,10 +138,14 @@ class CachedDataset:
 
     def check(self) -> None:
         """Raise ValueError, quoting, where the arrays contradict each other."""
-        for f in fields(self)[5:]:
+        for f in fields(self)[6:]:
             length = len(getattr(self, f.name))
             if length != len(self):
                 raise ValueError(f"{self.name}: {f.name} has {length} windows, start {len(self)}")
+        for f in fields(self)[2:]:
+            shape, expected = getattr(self, f.name).shape[1:], _SHAPES.get(f.name, ())
+            if shape != expected:
+                raise ValueError(f"{self.name}: {f.name} is {shape} in each window or lead; expected {expected}")
         for name in ("signal", "ppv", "lead"):
             if len(getattr(self, name)) != self.start[-1]:
                 raise ValueError(f"{self.name}: {name} has {len(getattr(self, name))} rows, start {self.start[-1]}")
@@ -175,26 +211,54 @@ class CachedDataset:
 
 
 def load(path: Path) -> CachedDataset:
-    """Read one file of the cache; ValueError, quoting, where it does not hold what it should."""
+    """Read one file of the cache; ValueError, quoting, where it does not hold what it should.
+
+    Features, kernels and noise have to be those of this code and folder: a ward would see other numbers than training.
+    """
     names = [f.name for f in fields(CachedDataset) if f.name != "name"]
     with np.load(path, allow_pickle=False) as arrays:
         missing = sorted(set(names) - set(arrays.files))
         if missing:
             raise ValueError(f"{path} lacks {', '.join(missing)}")
-        dataset = CachedDataset(name=path.stem, **{name: arrays[name] for name in names})
+        plain = {name: arrays[name] for name in names}
+    dataset = CachedDataset(name=path.stem, **{**plain, "identity": str(plain["identity"])})
     dataset.check()
+    there = msgspec.json.decode(dataset.identity)
+    now = {**drawn_by(path.parent), "code": there.get("code")}  # code may go on: a cache is of one code, see load_cache
+    if there != now:
+        raise ValueError(f"{path} was drawn by {there}; this code and folder have {now}")
     return dataset
 
 
 def load_cache(config: TrainingConfig) -> list[CachedDataset]:
-    """The config's datasets in the order of their names; ValueError for one that the cache does not have."""
+    """The config's datasets in the order of their names.
+
+    Raises:
+        ValueError: the cache does not have one, a group is named where a dataset has to be, or they were drawn by
+            different code; quotes it.
+    """
     there = {path.stem: path for path in sorted(Path(config.cache).glob("*.npz"))}
     wanted = set(config.datasets) or set(there)
-    for name in (*wanted, *config.left_out, *config.dataset_weights):
+    for name in config.left_out:
         if not there.keys() & {name, *GROUPS.get(name, ())}:
-            raise ValueError(f"no dataset {name!r} in {config.cache}; there are: {', '.join(there) or 'none'}")
+            raise _missing(name, config, there)
+    for name in (*config.datasets, *config.dataset_weights):
+        if name not in there:
+            raise _missing(name, config, there)
     # The left-out ones are read too: their subjects are left out wherever they occur.
-    return [load(path) for name, path in there.items() if name in wanted or name in config.left_out_datasets]
+    datasets = [load(path) for name, path in there.items() if name in wanted or name in config.left_out_datasets]
+    for each in datasets:
+        if each.identity != datasets[0].identity:
+            first = datasets[0]
+            raise ValueError(
+                f"{config.cache}: {first.name} was drawn by {first.identity}, {each.name} by {each.identity}"
+            )
+    return datasets
+
+
+def _missing(name: str, config: TrainingConfig, there: Iterable[str]) -> ValueError:
+    group = f" (a group: name {', '.join(GROUPS[name])})" if name in GROUPS else ""
+    return ValueError(f"no dataset {name!r} in {config.cache}{group}; there are: {', '.join(there) or 'none'}")
 
 
 def split_of(subject: str, seed: int) -> Split:
@@ -300,20 +364,22 @@ def drop_streams(
     noisy = targets.rhythm[:, NOISE] >= 0.5  # RR alone does not show noise, and beats found in noise say nothing
     no_signal = (u[0] < dropout.signal) & ~noisy & np.isfinite(batch.rr).any(1)
     no_rhythm = (u[1] < dropout.rhythm) & ~no_signal & batch.leads.any(1)
-    no_atrial = (u[2] < dropout.atrial) | no_signal | no_rhythm
-    no_ppv = u[3] < dropout.minirocket
     few = (u[5] < dropout.leads) & (batch.leads.sum(1) > 1) & ~no_signal
+    # What QRS shapes and P waves say of all leads must not speak for leads that are gone.
+    no_shape = no_signal | few
+    no_atrial = (u[2] < dropout.atrial) | no_shape | no_rhythm
+    no_ppv = u[3] < dropout.minirocket
 
     for name in ("signal", "leads"):
         arrays[name][no_signal] = 0
     arrays["ppv"][no_signal] = 0
     arrays["ppv"][no_ppv] = UNKNOWN_PPV
-    arrays["pulse"][no_signal, :, _DOMINANT] = 0
+    arrays["pulse"][no_shape, :, _DOMINANT] = 0
     arrays["pulse"][no_rhythm] = np.zeros(N_PULSE, np.float32)
     arrays["rr"][no_rhythm] = np.nan
-    arrays["shape"][no_signal | no_rhythm] = np.nan
+    arrays["shape"][no_shape | no_rhythm] = np.nan
     arrays["atrial"][no_atrial] = np.nan
-    arrays["context"][no_signal, :, N_RR_SPAN:] = np.nan
+    arrays["context"][no_shape, :, N_RR_SPAN:] = np.nan
     gone = (u[4] < dropout.context) | no_rhythm
     arrays["context"][gone] = np.nan
     arrays["context_age_s"][gone] = np.nan

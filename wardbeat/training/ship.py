@@ -20,8 +20,6 @@ from wardbeat.training.config import load as load_config
 from wardbeat.training.sampler import CachedDataset, Split, Targets, load_cache, splits
 from wardbeat.training.trainer import CONFIG, Predictions, load_network, predict
 
-MOST_WINDOWS = 6000  # of one dataset: more would only repeat what its patients have said
-
 Floats = npt.NDArray[np.float64]
 
 
@@ -150,8 +148,7 @@ def held(network: Network, datasets: list[CachedDataset], config: TrainingConfig
         of: the split.
 
     Returns:
-        Labelled windows, augmented ones left out, dataset by dataset; of each dataset at most ``MOST_WINDOWS``, evenly
-        spread.
+        Labelled windows, augmented ones left out, dataset by dataset.
 
     Raises:
         ValueError: the split has no labelled window; quotes the cache and the split.
@@ -160,7 +157,6 @@ def held(network: Network, datasets: list[CachedDataset], config: TrainingConfig
     parts = []
     for dataset in datasets:
         rows = np.flatnonzero((split_of[dataset.name] == of) & ~dataset.augmented & dataset.labelled())
-        rows = rows[:: len(rows) // MOST_WINDOWS + 1]
         if len(rows):
             targets = dataset.targets(rows)
             parts.append(
