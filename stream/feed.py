@@ -33,6 +33,8 @@ def feed(
 ) -> FeedCounts:
     """Send the chunks of all monitors, each when its last sample is due; returns when all have ended.
 
+    A monitor begins as long after the first one as the epoch of its first chunk says.
+
     Args:
         monitors: one iterator of chunks a bed.
         source: where they go.
@@ -43,15 +45,11 @@ def feed(
     stop = stop or threading.Event()
     counts = FeedCounts()
     iterators = [iter(monitor) for monitor in monitors]
-    heap: list[tuple[float, int, Chunk]] = []
-    for number, iterator in enumerate(iterators):
-        chunk = next(iterator, None)
-        if chunk is not None:
-            # Monitors are not in step with each other: their chunks are spread over the first chunk's length.
-            offset = chunk.n / chunk.fs * number / len(iterators)
-            heap.append((offset + chunk.end / chunk.fs, number, chunk))
+    firsts = {number: chunk for number, iterator in enumerate(iterators) if (chunk := next(iterator, None))}
+    earliest = min((chunk.epoch for chunk in firsts.values()), default=0)
+    offsets = {number: (chunk.epoch - earliest) / 1000 for number, chunk in firsts.items()}
+    heap = [(offsets[number] + chunk.end / chunk.fs, number, chunk) for number, chunk in firsts.items()]
     heapq.heapify(heap)
-    offsets = {number: due - chunk.end / chunk.fs for due, number, chunk in heap}
     began = time.monotonic()
     while heap and not stop.is_set():
         due, number, chunk = heap[0]

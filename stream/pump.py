@@ -18,7 +18,7 @@ from stream.ward import Progress, WardCore
 
 log = logging.getLogger(__name__)
 
-MAX_RUN = 512  # messages in one run of the core: after a crash the first alarms must not wait for the whole backlog
+RUN_S = 0.03  # of work in one run of the core: what it gave is kept after it, and must not wait for all that waits
 HEARTBEAT_S = 1.0
 STATE_S = 1.0  # bed states are written this often
 
@@ -97,21 +97,22 @@ class Pump:
                 self._idle.set()
 
     async def _run(self, number: int) -> None:
-        messages, rest = self._waiting[number][:MAX_RUN], self._waiting[number][MAX_RUN:]
-        if not messages:
+        waiting = self._waiting[number]
+        if not waiting:
             del self._waiting[number]
             return
-        self._waiting[number] = rest
-        if rest:
-            self._there.set()
         core = self._cores.get(number)
         if core is None:
             core = WardCore(number, self._config, await self._log.load_checkpoints(number))
             self._cores[number] = core
         loop = asyncio.get_running_loop()
-        progress = await loop.run_in_executor(self._thread, partial(core.process, messages))
+        progress = await loop.run_in_executor(self._thread, partial(core.process, tuple(waiting), RUN_S))
+        newest = waiting[progress.taken - 1]
+        del waiting[: progress.taken]
+        if waiting:
+            self._there.set()
         await self._log.publish(number, progress.batch)
-        self._backlog_ms = max(0.0, self._now_ms() - messages[-1].received_at)
+        self._backlog_ms = max(0.0, self._now_ms() - newest.received_at)
         self._show(core, progress)
         due = await loop.run_in_executor(self._thread, core.checkpoints_due)
         await self._settle(core, due)

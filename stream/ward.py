@@ -5,6 +5,8 @@ come out. A crash at any point loses nothing: see ``stream.checkpoint``.
 """
 
 import logging
+import math
+import time
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,8 +29,9 @@ SILENT_MS = 20_000.0  # a bed that was silent for this long must not keep the ot
 
 @dataclass
 class Progress:
-    """What a run of messages gave: the batch to keep, and what the screen and the counters want."""
+    """What a run of messages gave: how many were taken, the batch to keep, what the screen and the counters want."""
 
+    taken: int = 0
     batch: Batch = field(default_factory=Batch)
     frames: list[tuple[str, bytes]] = field(default_factory=list)
     steps: dict[str, Step] = field(default_factory=dict)
@@ -94,10 +97,15 @@ class WardCore:
         """Unix milliseconds at which the log took the newest chunk of ``bed`` that was processed."""
         return self._seats[bed].received_at
 
-    def process(self, messages: Sequence[Message]) -> Progress:
-        """Take messages in the order of the log."""
+    def process(self, messages: Sequence[Message], seconds: float = math.inf) -> Progress:
+        """Take messages in the order of the log, until all are taken or ``seconds`` are over: one of them at least."""
         progress = Progress()
+        until = time.monotonic() + seconds
         for message in messages:
+            if progress.taken and time.monotonic() >= until:
+                break
+            progress.taken += 1
+            self._position = message.position
             for name in [name for name, refused in self._refused.items() if refused.position < message.position]:
                 self._end_refused(name, progress)
             try:
@@ -117,8 +125,6 @@ class WardCore:
                 continue
             if step is not None:
                 self._collect(chunk.bed, step, progress)
-        if messages:
-            self._position = messages[-1].position
         return progress
 
     def checkpoints_due(self) -> list[BedCheckpoint]:

@@ -42,12 +42,15 @@ def demo(
     kafka: Annotated[bool, typer.Option("--kafka", help="on Apache Kafka and Faust (needs Java 17 and Maven)")] = False,
     seconds: Annotated[float | None, typer.Option("--for", min=5, help="end by itself, print one JSON line")] = None,
     port: Annotated[int | None, typer.Option(help="of the console")] = None,
+    in_step: Annotated[
+        bool, typer.Option("--in-step", help="all monitors begin at one instant: the hardest a worker can meet")
+    ] = False,
 ) -> None:
     """A small ward on parts that wardbeat starts by itself, and the page to open."""
     from wardbeat.demo import run_demo
 
     settings = _settings(port=port, engine="kafka" if kafka else "embedded")
-    raise typer.Exit(run_demo(settings, beds, seconds, console))
+    raise typer.Exit(run_demo(settings, beds, seconds, in_step, console))
 
 
 @app.command()

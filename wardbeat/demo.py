@@ -25,7 +25,7 @@ from ecg.chunk import Chunk
 from ecg.synthetic import Script, SyntheticPatient
 from stream.embedded.server import ValkeyServer
 from stream.feed import FeedCounts, feed
-from wardbeat.feeding import now_ms, open_source, patient_chunks
+from wardbeat.feeding import beginnings, now_ms, open_source, patient_chunks
 from wardbeat.probe import Probe, Report
 from wardbeat.settings import DEMO_ENV, Settings
 
@@ -84,8 +84,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def run_demo(settings: Settings, beds: int, seconds: float | None, console: Console) -> int:
-    """Run the demo until interrupted, or for ``seconds``; the exit code."""
+def run_demo(settings: Settings, beds: int, seconds: float | None, in_step: bool, console: Console) -> int:
+    """Run the demo until interrupted, or for ``seconds``; the exit code.
+
+    ``in_step``: all monitors begin at one instant, and the windows of all beds are complete at once: the worst case.
+    """
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wardbeat-demo-")))
         settings = _with_parts(settings, folder, stack, console)
@@ -118,9 +121,9 @@ def run_demo(settings: Settings, beds: int, seconds: float | None, console: Cons
                 "`wardbeat replay RECORD` adds a bed.\nCtrl-C ends it. Research use only.",
                 highlight=False,
             )
-            _run(settings, _monitors(beds), parts, console, None)
+            _run(settings, _monitors(beds, in_step), parts, console, None)
             return 0
-        return _measured(settings, beds, seconds, parts, probe, console)
+        return _measured(settings, _monitors(beds, in_step), seconds, parts, probe, console)
 
 
 @contextlib.contextmanager
@@ -174,15 +177,16 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _patients(beds: int) -> list[tuple[str, SyntheticPatient]]:
+def _monitors(beds: int, in_step: bool) -> list[Iterator[Chunk]]:
+    epochs = [now_ms()] * beds if in_step else beginnings(beds)
     return [
-        (f"bed-{number + 1:02d}", SyntheticPatient(Script.parse(STORIES[number % len(STORIES)]), number + 1, loop=True))
-        for number in range(beds)
+        patient_chunks(
+            SyntheticPatient(Script.parse(STORIES[number % len(STORIES)]), number + 1, loop=True),
+            f"bed-{number + 1:02d}",
+            epoch,
+        )
+        for number, epoch in enumerate(epochs)
     ]
-
-
-def _monitors(beds: int) -> list[Iterator[Chunk]]:
-    return [patient_chunks(patient, bed, now_ms()) for bed, patient in _patients(beds)]
 
 
 def _run(
@@ -217,12 +221,19 @@ def _run(
     return counts
 
 
-def _measured(settings: Settings, beds: int, seconds: float, parts: list[Part], probe: Probe, console: Console) -> int:
+def _measured(
+    settings: Settings,
+    monitors: list[Iterator[Chunk]],
+    seconds: float,
+    parts: list[Part],
+    probe: Probe,
+    console: Console,
+) -> int:
     sent: list[Chunk] = []
     with probe:
-        counts = _run(settings, _monitors(beds), parts, console, seconds, sent)
+        counts = _run(settings, monitors, parts, console, seconds, sent)
         probe.drain(counts.chunks, DRAIN_S)
-    report: Report = probe.report(beds, seconds, sent, settings.beds(waves=False))
+    report: Report = probe.report(len(monitors), seconds, sent, settings.beds(waves=False))
     print(msgspec.json.encode(report).decode(), flush=True)
     if report.lost:
         console.print(f"[red]{report.lost} chunks or alarm events were lost or invented[/]", highlight=False)

@@ -1,5 +1,6 @@
 """``wardbeat simulate`` and ``wardbeat replay``: patients into the ward."""
 
+import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,13 @@ def open_source(settings: Settings) -> Source:
 def now_ms() -> int:
     """Unix milliseconds: an epoch that begins now."""
     return int(time.time() * 1000)
+
+
+def beginnings(monitors: int) -> list[int]:
+    """Epochs of monitors that begin now, each at a moment of its own within a second: none knows of the others."""
+    now = now_ms()
+    moments = random.Random(monitors)
+    return [now + moments.randrange(1000) for _ in range(monitors)]
 
 
 def patient_chunks(patient: SyntheticPatient, bed: str, epoch: int, *, seconds: float | None = None) -> Iterator[Chunk]:
@@ -85,8 +93,8 @@ def simulate(
             console.print(f"{path}.hea", highlight=False)
         return
     monitors = [
-        patient_chunks(SyntheticPatient(parsed, seed + number, loop=loop), f"bed-{number + 1:02d}", now_ms())
-        for number in range(beds)
+        patient_chunks(SyntheticPatient(parsed, seed + number, loop=loop), f"bed-{number + 1:02d}", epoch)
+        for number, epoch in enumerate(beginnings(beds))
     ]
     _feed(settings, monitors, speed, console)
 

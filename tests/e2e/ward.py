@@ -27,7 +27,7 @@ from stream.kafka.broker import KafkaServer
 from stream.kafka.topics import ensure_topics
 from stream.wire import decode_chunk
 from wardbeat.demo import free_port
-from wardbeat.feeding import now_ms, open_source, patient_chunks
+from wardbeat.feeding import beginnings, open_source, patient_chunks
 from wardbeat.settings import Settings
 from wardbeat.watch import AlarmStream
 
@@ -283,8 +283,8 @@ def ward_of(beds: int, seconds: float) -> list[Iterator[Chunk]]:
         patient_chunks(
             SyntheticPatient(Script.parse(STORIES[number % len(STORIES)]), number + 1, loop=True),
             f"bed-{number + 1:02d}",
-            now_ms(),
+            epoch,
             seconds=seconds,
         )
-        for number in range(beds)
+        for number, epoch in enumerate(beginnings(beds))
     ]

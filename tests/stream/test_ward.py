@@ -122,6 +122,23 @@ def test_a_silent_bed_neither_holds_the_log_nor_loses_its_ring(crash_at: int) ->
     assert log.findings == set(findings)
 
 
+def test_a_run_ends_when_its_time_is_over(stories: list[Chunk]) -> None:
+    """Protects alarms from waiting until all that waits is judged: a run is cut by time, and cuts change nothing."""
+    messages = log_of(stories).messages
+    core = WardCore(0, CONFIG, {})
+    events, findings = [], []
+    runs = 0
+    rest = messages
+    while rest:
+        progress = core.process(rest, 0.02)
+        rest, runs = rest[progress.taken :], runs + 1
+        events += [msgspec.json.encode(event) for event in progress.batch.alarms]
+        findings += [msgspec.json.encode(finding) for finding in progress.batch.findings]
+    assert 1 < runs < len(messages)
+    assert (events, findings) == offline(stories)
+    assert WardCore(0, CONFIG, {}).process(messages, 0.0).taken == 1, "a slow machine must come on, too"
+
+
 def test_what_cannot_be_read_is_set_aside(stories: list[Chunk]) -> None:
     """Protects the stream from a message that is no chunk: it is counted with its reason, and the rest goes on."""
     log = log_of(stories)
