@@ -6,14 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ecg.readers import RecordError
 from ecg.recording import Recording
+from ecg.writer import write_record
 from tests.evaluation.databases import SEED, random_model, write_databases
 from wardbeat.evaluation.datasets import DATABASES, group_of
 from wardbeat.evaluation.networks import UNLABELLED, Seen, held_out, judges, left_out_file, model_of
 from wardbeat.evaluation.run import Request, report_of
-from wardbeat.training import noise
 from wardbeat.training.cache import FITTED_ON
 from wardbeat.training.config import TrainingConfig
+from wardbeat.training.noise import noise_bank
 from wardbeat.training.records import Record
 from wardbeat.training.sampler import Split, split_of
 
@@ -78,27 +80,22 @@ def test_all_is_each_database_there_is(tmp_path: Path, data: Path) -> None:
     assert "synthetic" in DATABASES
 
 
-def test_what_every_network_had_without_labels_is_told(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_every_network_had_without_labels_is_told(data: Path, tmp_path: Path) -> None:
     """Protects "nothing of it": MiniRocket's biases are of nobody who is judged; the noise bank serves all folds."""
-    read: set[str] = set()
+    bank_of = ("cinc2011", "cinc2015")
     loud = np.random.default_rng(0).normal(0, 300, (2, 250 * 30)).astype(np.float32)
-
-    def reading(path: Path) -> Recording:
-        read.add(path.parent.name)
-        return Recording(path.name, 250, ("I", "II"), loud)
-
-    monkeypatch.setattr(noise, "read_recording", reading)
-    for name in ("records_of", "indexed"):
-        monkeypatch.setattr(noise, name, lambda _, name: [Record(name, f"{name}/1", "s", ("UNACCEPTABLE",))])
-    noise.noise_bank(tmp_path)
-    assert (read | {FITTED_ON}) & set(DATABASES) == set(UNLABELLED)
+    with (data / "index.csv").open("a", encoding="utf-8") as file:
+        file.writelines(f"{name}/bad,{name},bad,UNACCEPTABLE\n" for name in {*DATABASES, *bank_of})
+    for name in bank_of:
+        with pytest.raises(RecordError, match=f"{name}/bad"):
+            noise_bank(data)
+        (data / name).mkdir()
+        write_record(Recording("bad", 250, ("I", "II"), loud), data / name / "bad")
+    assert len(noise_bank(data)), "of the other databases' bad records no file is there to be read"
+    assert {*bank_of, FITTED_ON} & set(DATABASES) == set(UNLABELLED)
     left_out(tmp_path, "fold1", "ptbxl", "cpsc2021")
     assert [each.unlabelled for each in judges(data, ("ptbxl_native500",), None, True)] == [""]
     left_out(tmp_path, "fold2", "mitdb", "cinc2011")
-    with (data / "index.csv").open("a", encoding="utf-8") as file:
-        file.write("nstdb_118/118e06,nstdb_118,s118,\ncinc2011/1,cinc2011,s1,ACCEPTABLE\n")
     added, judge = judges(data, ("nstdb_118", "cinc2011"), None, True)
     assert (added.seen, added.unlabelled) == (Seen.NOTHING, "")
     assert (judge.seen, judge.unlabelled) == (Seen.NOTHING, UNLABELLED["cinc2011"])

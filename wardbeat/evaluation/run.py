@@ -22,6 +22,7 @@ from wardbeat.evaluation.store import Entry, stored
 from wardbeat.evaluation.summary import Draws
 from wardbeat.evaluation.synthetic import SYNTHETIC
 from wardbeat.evaluation.tables import Database
+from wardbeat.processes import end_with_parent
 from wardbeat.training.records import PLANS, Record
 
 # What people did who had seen these databases; the model card says which.
@@ -225,5 +226,6 @@ def _pool(jobs: int) -> Iterator[Executor | None]:
         yield None
         return
     os.environ["OMP_NUM_THREADS"] = "1"  # the processes share the cores by themselves; no kernel of numba is parallel
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as executor:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=end_with_parent) as executor:
         yield executor
