@@ -11,7 +11,7 @@ from wardbeat.training import config as configs
 if TYPE_CHECKING:
     from wardbeat.training.ship import Shipped  # needs torch, which a ward does without
 
-CACHE = Path(".cache/training")  # as for `python -m wardbeat.training.cache`
+CACHE = Path(".cache/training")
 
 
 def prepare(config: Path | None, data: Path, jobs: int, console: Console) -> bool:

@@ -224,13 +224,9 @@ def test_windows_of_other_code_are_not_kept(prepared, tmp_path, monkeypatch):
     assert len(load(out / "ptbxl_z500.npz")) == prepared.built.windows
 
 
-def test_the_command(prepared, capsys):
-    """What is asked wrongly is said with the value, and the status tells scripts."""
-    data, out = prepared.data, prepared.out
-    asked = ["--data", str(data), "--out", str(out)]
-    assert cache.main([*asked, "ptbxl_z5000"]) == 2
-    assert "'ptbxl_z5000'" in capsys.readouterr().err
-    assert cache.main([*asked, "--workers", "0", "ptbxl_z500"]) == 2
-    assert "workers is 0" in capsys.readouterr().err
-    assert cache.main([*asked, "--workers", "1", "ptbxl_z500"]) == 0
-    assert "ptbxl_z500" in capsys.readouterr().out
+def test_what_is_asked_wrongly_is_said(prepared):
+    """Protects from an hour's drawing of something else than was meant: the value is quoted."""
+    with pytest.raises(ValueError, match="unknown dataset 'ptbxl_z5000'; known: "):
+        cache.build(prepared.data, prepared.out, ["ptbxl_z5000"], workers=1, report=[].append)
+    with pytest.raises(ValueError, match="workers is 0"):
+        cache.build(prepared.data, prepared.out, ["ptbxl_z500"], workers=0, report=[].append)

@@ -8,10 +8,8 @@ datasets lie ``minirocket.safetensors`` (the kernels, their biases set by signal
 ``.npz``, ``identity`` tells what it was drawn by.
 """
 
-import argparse
 import multiprocessing
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -258,23 +256,3 @@ def _records(data: Path, dataset: str) -> list[Record]:
     if dataset == "synthetic":
         return [Record(dataset, str(k), f"synthetic-{k:04d}") for k in range(patients.COUNT)]
     return records_of(data, dataset)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """``python -m wardbeat.training.cache``: 0 when all is built, 1 when records failed, 2 when nothing could be."""
-    parser = argparse.ArgumentParser(prog="python -m wardbeat.training.cache", description="Draw the training windows.")
-    parser.add_argument("--data", type=Path, default=Path(".data"), help="folder with index.csv")
-    parser.add_argument("--out", type=Path, default=Path(".cache/training"), help="folder of the cache")
-    parser.add_argument("--workers", type=int, default=2, help="processes")
-    parser.add_argument("datasets", nargs="*", metavar="DATASET", help=f"of {', '.join(DATASETS)}; none = all")
-    asked = parser.parse_args(arguments)
-    try:
-        built = build(asked.data, asked.out, asked.datasets, asked.workers, report=lambda line: print(line, flush=True))
-    except (ValueError, OSError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 2
-    return 1 if any(each.failures for each in built) else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
