@@ -14,38 +14,10 @@ from models.classes import AF, NOISE, OUTPUTS
 from models.inputs import N_RR, N_RR_SPAN
 from models.network.config import NetworkConfig
 from models.network.torch_network import parameter_count
-from tests.training.random_cache import write as write_cache
-from wardbeat.training.config import LossConfig, TrainingConfig
+from tests.benchmarks.conftest import LEFT_OUT
+from wardbeat.training.config import TrainingConfig
 from wardbeat.training.sampler import load
 from wardbeat.training.trainer import WEIGHTS, predict
-
-TINY = NetworkConfig(d=16, narrow=4, wide=8, blocks=2, d_state=4, headdim=8, heads=2, joint_hidden=16)
-SUBJECTS = [f"p{i}" for i in range(40)]
-LEFT_OUT = ("cinc2017",)  # labels whole records
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two databases, one of which is left out."""
-    folder = tmp_path_factory.mktemp("cache")
-    write_cache(folder, "one", SUBJECTS[:28], 2, seed=1)
-    return write_cache(folder, "cinc2017", SUBJECTS[28:], 2, seed=2, record=np.arange(24).astype(str))
-
-
-@pytest.fixture
-def base(cache: Path) -> TrainingConfig:
-    """Runs of two steps."""
-    return TrainingConfig(
-        cache=str(cache),
-        run="",
-        teacher="",
-        steps=2,
-        batch=6,
-        check_steps=2,
-        threads=1,
-        loss=LossConfig(distillation=3.0),
-        network=TINY,
-    )
 
 
 def rows_of(base: TrainingConfig, out: Path, variants: tuple[Variant, ...], said: list[str]) -> list[Row]:
