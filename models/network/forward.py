@@ -205,7 +205,7 @@ class _Features:
         b = len(batch)
         groups = (batch.rr, batch.shape, batch.atrial, batch.context)
         (rr, shape, atrial, context) = (s(g) for s, g in zip(self.standards, groups, strict=True))
-        joint = np.concatenate([rr[0], shape[0], atrial[0], rr[1], shape[1], atrial[1]], -1)  # (b, 368)
+        joint = np.concatenate([rr[0], shape[0], atrial[0], rr[1], shape[1], atrial[1]], -1)  # (b, 382)
         spans = [each.reshape(b, RR_SPANS, N_RR_SPAN) for each in rr]
         minutes = np.nan_to_num(batch.context_age_s / np.float32(60))[..., None]  # (b, 5, 1)
         tokens = (

@@ -217,7 +217,7 @@ class Features(nn.Module):
         one = torch.ones(b, 1, dtype=torch.bool, device=leads.device)
         if self.config.use_rhythm:
             groups = [getattr(self, name)(batch[name]) for name in ("rr", "shape", "atrial")]
-            joint = torch.cat([values for values, _ in groups] + [known for _, known in groups], -1)  # (b, 368)
+            joint = torch.cat([values for values, _ in groups] + [known for _, known in groups], -1)  # (b, 382)
             spans = [each.view(b, RR_SPANS, N_RR_SPAN) for each in groups[0]]
             rr = self.rr_token(torch.cat(spans, -1)) + self.span  # (b, 3, d)
             shape, atrial = self.shape_token(torch.cat(groups[1], -1)), self.atrial_token(torch.cat(groups[2], -1))

@@ -1,5 +1,7 @@
 """Atrial features on made-up atria: sinus rhythm, fibrillation and flutter in the right order, or masked."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -47,13 +49,18 @@ def flutter() -> Signal:
     return heart(REGULAR, 0.15 * (0.5 - phase % 1.0))
 
 
-def features(signal: Signal, r_peaks: npt.NDArray[np.int64]) -> dict[str, float]:
+def named(names: Sequence[str], made: tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]) -> dict[str, float]:
     """Feature name → value; the mask must say exactly what is NaN."""
-    values, mask = atrial_features(group_shapes(*signal, r_peaks))
+    values, mask = made
     assert values.dtype == np.float32
-    assert values.shape == (len(FEATURE_NAMES),)
+    assert values.shape == (len(names),)
     np.testing.assert_array_equal(mask, ~np.isnan(values))
-    return dict(zip(FEATURE_NAMES, values.tolist(), strict=True))
+    return dict(zip(names, values.tolist(), strict=True))
+
+
+def features(signal: Signal, r_peaks: npt.NDArray[np.int64]) -> dict[str, float]:
+    """Atrial features by name."""
+    return named(FEATURE_NAMES, atrial_features(group_shapes(*signal, r_peaks)))
 
 
 def test_sinus_rhythm_repeats_its_p_waves_and_fibrillation_does_not() -> None:

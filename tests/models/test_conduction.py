@@ -11,7 +11,7 @@ from ecg.synthetic import SyntheticPatient
 from models.features.atrial import atrial_features
 from models.features.conduction import FEATURE_NAMES, conduction_features
 from models.features.qrs_shapes import FS, group_shapes, shape_features
-from tests.models.test_atrial import ATRIA, IRREGULAR, REGULAR, N, Signal, fibrillation, heart
+from tests.models.test_atrial import ATRIA, IRREGULAR, REGULAR, N, Signal, fibrillation, heart, named
 
 QRS_ONSET_S = 0.036  # before R in ``heart``: three widths of its R wave
 
@@ -23,12 +23,8 @@ def conducted(pr_s: float, r_peaks: npt.NDArray[np.int64] = REGULAR, noise_uv: f
 
 
 def features(signal: Signal, r_peaks: npt.NDArray[np.int64]) -> dict[str, float]:
-    """Feature name → value; the mask must say exactly what is NaN."""
-    values, mask = conduction_features(group_shapes(*signal, r_peaks))
-    assert values.dtype == np.float32
-    assert values.shape == (len(FEATURE_NAMES),)
-    np.testing.assert_array_equal(mask, ~np.isnan(values))
-    return dict(zip(FEATURE_NAMES, values.tolist(), strict=True))
+    """Conduction features by name."""
+    return named(FEATURE_NAMES, conduction_features(group_shapes(*signal, r_peaks)))
 
 
 def of_patient(script: str, seed: int) -> dict[str, float]:

@@ -201,8 +201,14 @@ def test_tremor_looks_to_atrial_features_as_in_mit_bih_101():
 
 def test_a_few_copies_tremble_whatever_their_rhythm(recording, noise, monkeypatch):
     """A few per cent of all: drawn from the record's name and the copy's number alone, which say nothing of rhythm."""
+    drawn = add_tremor
     seen = []
-    monkeypatch.setattr(augment, "add_tremor", lambda *given: seen.append(given))
+
+    def counting(*given):
+        seen.append(given)
+        drawn(*given)
+
+    monkeypatch.setattr(augment, "add_tremor", counting)
     short = recording.sliced(0, 2500)
     for number in range(300):
         augmented(short, noise, rng_of("made", number))

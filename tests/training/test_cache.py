@@ -17,6 +17,7 @@ from models.features.minirocket_leads import fit_shared, shared_config
 from models.inputs import PPV_PER_LEAD, RATE, SAMPLES
 from wardbeat.training import cache, identity, patients
 from wardbeat.training.drawing import Tools, joined, rows_of, stack
+from wardbeat.training.identity import drawn_by
 from wardbeat.training.records import records_of
 from wardbeat.training.sampler import load
 
@@ -214,14 +215,28 @@ def test_windows_of_other_kernels_are_not_kept(prepared, tmp_path):
         cache.build(prepared.data, out, ["ptbxl_z500"], workers=1, report=[].append)
 
 
-def test_windows_of_other_code_are_not_kept(prepared, tmp_path, monkeypatch):
+@pytest.mark.parametrize("changed", ["ecg/beats.py", "models/features/atrial.py", "wardbeat/training/labels.py"])
+def test_windows_of_other_code_are_not_kept(prepared, tmp_path, monkeypatch, changed):
     """A build that goes on after labels or features were changed would mix both; what is whole can still be read."""
     out = shared(prepared, tmp_path / "out")
     shutil.copy(prepared.out / "ptbxl_z500.npz", out)
-    monkeypatch.setattr(identity, "_code", lambda: "changed")
-    with pytest.raises(ValueError, match="'code': 'changed'"):
+    before = drawn_by(out)["code"]
+    source = tmp_path / "source"
+    for name in ("ecg", "windowing", "models", "stream", "wardbeat"):
+        shutil.copytree(identity._ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(identity, "_ROOT", source)
+    identity._code.cache_clear()
+    try:
         cache.build(prepared.data, out, ["ptbxl_z500"], workers=1, report=[].append)
-    assert len(load(out / "ptbxl_z500.npz")) == prepared.built.windows
+        with (source / changed).open("a") as file:
+            file.write("# another\n")
+        identity._code.cache_clear()
+        after = drawn_by(out)["code"]
+        with pytest.raises(ValueError, match=f"drawn by .*{before}.* by .*{after}.*: begin in an empty folder"):
+            cache.build(prepared.data, out, ["ptbxl_z500"], workers=1, report=[].append)
+        assert len(load(out / "ptbxl_z500.npz")) == prepared.built.windows
+    finally:
+        identity._code.cache_clear()
 
 
 def test_what_is_asked_wrongly_is_said(prepared):
