@@ -37,6 +37,32 @@ def test_a_dead_server_is_told_at_once_and_what_was_missed_is_shown(api: Api, wa
     ward.end_alarm("3", Kind.PAUSE)
 
 
+# Writes down all that the banner showed and the announcer said, from the first moment of the page on.
+WITNESS = """
+  window.shown = new Set();
+  new MutationObserver(() => {
+    for (const at of document.querySelectorAll("#announcer, #banner-alarms .text")) {
+      if (at.textContent) window.shown.add(at.textContent);
+    }
+  }).observe(document, { subtree: true, childList: true, characterData: true });
+"""
+
+
+def test_who_opens_the_wall_hears_nothing_of_what_is_over(wall: Page, ward: LiveWard) -> None:
+    """Hundreds of alarms come and go while the log is read from its beginning: only what stands is shown and said."""
+    for i in range(150):
+        ward.begin_alarm("2", Kind.ASYSTOLE, f"ASYSTOLE {i}", ago_s=300 - i)
+        ward.end_alarm("2", Kind.ASYSTOLE)
+    ward.begin_alarm("3", Kind.AF, "AF?")
+    expect(wall.locator("#banner-alarms li")).to_contain_text("AF?")
+    wall.add_init_script(WITNESS)
+    wall.reload()
+    expect(wall.locator("#banner-alarms li")).to_contain_text("AF?")
+    expect(wall.locator("#announcer")).to_have_text("MEDIUM alarm, Bed 3: AF?.")
+    assert wall.evaluate("[...window.shown].sort()") == ["AF?", "MEDIUM alarm, Bed 3: AF?."]
+    ward.end_alarm("3", Kind.AF)
+
+
 def test_a_store_that_is_gone_is_told_and_its_successor_read_from_the_start(
     tmp_path: Path, open_page: Callable[[str], Page]
 ) -> None:

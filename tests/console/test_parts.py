@@ -176,6 +176,21 @@ def test_another_log_ends_what_it_does_not_name(js: Callable[..., Any]) -> None:
     assert seen == {"during": 2, "after": ["b"], "last": "1-0"}
 
 
+def test_a_log_that_never_reaches_its_end_is_shown_all_the_same(js: Callable[..., Any]) -> None:
+    """What is read of the past is held back until it is through, for two heartbeats at most, and not while offline."""
+    body = """
+        const { AlarmFeed } = await import("/js/feed.js");
+        const nothing = () => undefined;
+        const feed = new AlarmFeed({ protocols: [], onNews: nothing, onUp: nothing, onDown: nothing });
+        const say = (message) => { feed.socket.plan.onMessage(JSON.stringify(message)); return feed.catchingUp; };
+        const hello = { type: "hello", top: "9-0", log: "a", heartbeat_s: 2 };
+        const heartbeat = { type: "heartbeat", last_id: "3-0" };
+        const seen = [feed.catchingUp, say(hello), say(heartbeat), say(heartbeat), say(hello)];
+        feed.socket.plan.onDown("gone");
+        return [...seen, feed.catchingUp];"""
+    assert js(body) == [False, True, True, False, True, False]
+
+
 def test_rates_that_may_be_shown(js: Callable[..., Any]) -> None:
     """A number only while the bed is live and its signal usable."""
     bed = {"connection": "live", "usable": True, "hr_bpm": 71.6}

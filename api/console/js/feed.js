@@ -8,6 +8,8 @@ import { LiveSocket, socketUrl } from "./sockets.js";
 /** Heartbeat until the server has said its own. */
 const DEFAULT_HEARTBEAT_S = 2;
 const MISSED_HEARTBEATS = 2;
+/** A reading of the log that is not through at this heartbeat of a connection, two seconds in, is shown as it goes on. */
+const READING_HEARTBEATS = 2;
 
 /**
  * @typedef {object} Inop
@@ -51,8 +53,10 @@ export class AlarmFeed {
     this.lost = "";
     /** Name of the log that our place is in. @type {string|null} */
     this.log = null;
-    /** Newest entry when this connection began: up to there the reading is a catching up. */
+    /** Newest entry when this connection began: up to there the reading is a catching up. 0 without a connection. */
     this.top = 0;
+    /** Heartbeats of this connection. */
+    this.heartbeats = 0;
     this.behind = 0;
     /** Entry number up to which we asked again and there was no more to be had. */
     this.askedUpTo = 0;
@@ -64,6 +68,7 @@ export class AlarmFeed {
       onDown: (reason) => {
         const said = this.lost || reason;
         this.lost = "";
+        this.top = 0;
         plan.onDown(said);
       },
       onRefused: plan.onRefused,
@@ -75,6 +80,11 @@ export class AlarmFeed {
     // An entry id without the name of its log is worth nothing: read all, the book knows every event again.
     if (this.log === null) return "since=0";
     return new URLSearchParams({ since: this.book.last, log: this.log }).toString();
+  }
+
+  /** @returns {boolean} whether the past is still being read: what stands is not known yet */
+  get catchingUp() {
+    return this.heartbeats < READING_HEARTBEATS && entryNumber(this.book.last) < this.top;
   }
 
   /** @returns {number} Unix milliseconds by the server's clock */
@@ -100,6 +110,7 @@ export class AlarmFeed {
         this.plan.onStatus(message);
         break;
       case "heartbeat":
+        this.heartbeats += 1;
         this.#compare(message.last_id);
         break;
       case "bye":
@@ -113,7 +124,7 @@ export class AlarmFeed {
   /** @param {any} hello */
   #begin(hello) {
     this.heartbeatS = hello.heartbeat_s;
-    this.behind = 0;
+    this.behind = this.heartbeats = 0;
     this.top = entryNumber(hello.top);
     if (hello.log !== null) {
       // Entry ids of another log mean other events; the server then sends all of the new one by itself.

@@ -134,7 +134,7 @@ function watch(token) {
   };
 
   const update = () => {
-    if (!dirty && !feed.book.changed) return;
+    if (feed.catchingUp || (!dirty && !feed.book.changed)) return;
     dirty = feed.book.changed = false;
     const active = feed.book.active();
     const all = [...active, ...inops].sort(byUrgency);
