@@ -184,7 +184,7 @@ def test_a_log_that_never_reaches_its_end_is_shown_all_the_same(js: Callable[...
         const feed = new AlarmFeed({ protocols: [], onNews: nothing, onUp: nothing, onDown: nothing });
         const say = (message) => { feed.socket.plan.onMessage(JSON.stringify(message)); return feed.catchingUp; };
         const hello = { type: "hello", top: "9-0", log: "a", heartbeat_s: 2 };
-        const heartbeat = { type: "heartbeat", last_id: "3-0" };
+        const heartbeat = { type: "heartbeat", last_id: null };
         const seen = [feed.catchingUp, say(hello), say(heartbeat), say(heartbeat), say(hello)];
         feed.socket.plan.onDown("gone");
         return [...seen, feed.catchingUp];"""
