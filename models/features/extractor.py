@@ -111,7 +111,7 @@ class RhythmMemory:
 
 class _State(msgspec.Struct, array_like=True):
     rhythm: bytes
-    memory: bytes
+    levels: bytes
     step: bytes
     taken: int
     filters: list[tuple[int, bytes]]
@@ -139,7 +139,7 @@ class Extractor:
         self._filters: deque[tuple[int, bytes]] = deque([(0, self._bank.snapshot())])
         self._signal = np.zeros((N_LEADS, SAMPLES), np.float32)
         self._real = np.zeros((N_LEADS, SAMPLES), np.bool_)
-        self._amplitude = Amplitude()
+        self._amplitude = Amplitude(self.hop / ANALYSIS_FS)
         self._rhythm = RhythmMemory()
         self._counted = 0  # sample index up to which MiniRocket has counted; 0 where it has to begin anew
         self._complete = True
@@ -190,7 +190,7 @@ class Extractor:
         if not self._complete:
             self._filter_again(window)
         leads: Bools = (self._real.mean(axis=1) >= KNOWN_SHARE).astype(np.bool_)
-        changed = self._amplitude.update(self._signal, self._real, leads, self.hop / ANALYSIS_FS)
+        changed = self._amplitude.update(self._signal, self._real, leads)
         scaled = np.rint(self._signal * self._amplitude.per_microvolt(AMPLITUDE_STEPS)[:, None])
         signal = np.clip(scaled, -LIMIT, LIMIT).astype(np.int16)
         self._count(signal, changed)
@@ -246,8 +246,7 @@ class Extractor:
         return msgspec.msgpack.encode(
             _State(
                 self._rhythm.snapshot(),
-                self._amplitude.memory.tobytes(),
-                self._amplitude.step.tobytes(),
+                *self._amplitude.snapshot(),
                 self._taken,
                 [*self._filters, (self._taken, self._bank.snapshot())],
             )
@@ -258,12 +257,12 @@ class Extractor:
 
         Raises:
             msgspec.DecodeError: the bytes are no snapshot.
+            ValueError: they are of another hop, or of a version that kept the amplitude otherwise.
         """
         state = msgspec.msgpack.decode(data, type=_State)
         self.reset()
         self._rhythm.restore(state.rhythm)
-        self._amplitude.memory = np.frombuffer(state.memory, np.float64).copy()
-        self._amplitude.step = np.frombuffer(state.step, np.float64).copy()
+        self._amplitude.restore(state.levels, state.step)
         self._taken = state.taken
         *filters, (_, newest) = state.filters
         self._filters = deque(filters)

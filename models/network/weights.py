@@ -28,7 +28,7 @@ from models.network.shapes import tensor_shapes
 from models.uncertainty.calibration import Calibration
 from models.uncertainty.conformal import Conformal
 
-VERSION = 1  # of the file; another means that tensors or their meaning have changed
+VERSION = 2  # of the file; another means that tensors or their meaning have changed
 FILE = "model.safetensors"
 FOLDER = "WARDBEAT_WEIGHTS"  # environment: a folder in place of the shipped one
 MOST_BYTES = 10_000_000  # the network is small by intent: more is a mistake
@@ -67,7 +67,7 @@ class Model:
 
     @property
     def name(self) -> str:
-        """What findings carry: ``rhythm-1-`` and the first 16 digits of the hash."""
+        """What findings carry: ``rhythm-2-`` and the first 16 digits of the hash."""
         return f"rhythm-{VERSION}-{self.sha256[:SHOWN]}"
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -76,6 +77,16 @@ def test_a_restart_changes_nothing(minirocket, hop_s, restart_every, seconds):
     other = inputs_of(record, minirocket, hop_s=hop_s, restart_every=restart_every)
     assert len(one) > (seconds - 15) / hop_s
     assert all(same(a, b) for (_, a), (_, b) in zip(one, other, strict=True))
+
+
+def test_a_snapshot_of_another_hop_or_version_is_refused(minirocket):
+    """Protects a bed over an update: amplitudes laid out otherwise would be taken for a scale, and kept for days."""
+    with pytest.raises(ValueError, match="expected 720 levels of amplitude, got 144"):
+        Extractor(minirocket).restore(Extractor(minirocket, 5.0).snapshot())
+    rhythm, _, *rest = msgspec.msgpack.decode(Extractor(minirocket).snapshot())
+    before = np.full(12, np.nan)  # the one memory a lead of the fourth training
+    with pytest.raises(ValueError, match="expected 720 levels of amplitude, got 24"):
+        Extractor(minirocket).restore(msgspec.msgpack.encode([rhythm, before.tobytes(), *rest]))
 
 
 def test_gain_is_taken_out_and_moves_slowly(minirocket):

@@ -94,7 +94,7 @@ def test_what_was_saved_comes_back(model: tuple[Path, Model], parameters: MiniRo
 def test_the_name_is_the_hash_of_the_bytes(model: tuple[Path, Model]) -> None:
     """A finding's model string can be checked with sha256sum alone."""
     path, saved = model
-    assert saved.name == "rhythm-1-" + hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    assert saved.name == "rhythm-2-" + hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     line = path.with_suffix(".sha256").read_text()
     assert line == f"{saved.sha256}  model.safetensors\n"
 
@@ -152,7 +152,7 @@ def test_a_hash_file_that_says_something_else_is_refused(model: tuple[Path, Mode
 
 def set_version(_arrays: Arrays, header: dict[str, object]) -> None:
     """Of tomorrow."""
-    header["version"] = 2
+    header["version"] = 3
 
 
 def drop_training(_arrays: Arrays, header: dict[str, object]) -> None:
@@ -236,7 +236,7 @@ def no_thresholds(arrays: Arrays, _header: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (set_version, "expected version 1, got 2"),
+        (set_version, "expected version 2, got 3"),
         (drop_training, "expected version, agreed, config and training in the header"),
         (
             other_features,

@@ -54,7 +54,7 @@ def report(model: Model) -> Report:
     pac = window_row("cinc2017", "pac", TARGET[:, 1], P[:, 1], SUBJECTS, Draws(draws=50), ("auroc", "f1"))
     return Report(
         "Evaluation",
-        f"rhythm-1-other; {model.name}",
+        f"rhythm-2-other; {model.name}",
         "Left out.",
         windows=(
             WindowTable(LEADS_TITLE, "AF against all else", "leads", (row, seen)),
@@ -66,7 +66,7 @@ def report(model: Model) -> Report:
         ),
         coverage=(CoverageRow("cinc2017", "af", 10, 10, Estimate(0.71, 0.5, 0.9, 10, 10), 0.7, 1.25),),
         networks=(
-            NetworkRow("cinc2017", "rhythm-1-other", ("cinc2017",), Seen.NOTHING, 40, 40, 40, "one"),
+            NetworkRow("cinc2017", "rhythm-2-other", ("cinc2017",), Seen.NOTHING, 40, 40, 40, "one"),
             NetworkRow("vitaldb_arrdb_rr", model.name, (), Seen.OTHERS, 40, 300, 40, "one"),
             NetworkRow("ltafdb_rr", model.name, (), Seen.OTHERS, 0, 3, 0, "one"),
         ),
@@ -221,7 +221,7 @@ def test_the_shipped_papers_are_what_the_code_makes_of_the_shipped_figures() -> 
         path: hashlib.sha256(path.read_bytes()).hexdigest() for path in (file, *folder.glob("left_out/*.safetensors"))
     }
     assert f"sha256 `{shas[file]}`" in card
-    assert {row.model for row in report.networks} == {f"rhythm-1-{sha[:16]}" for sha in shas.values()}
+    assert {row.model for row in report.networks} == {f"rhythm-2-{sha[:16]}" for sha in shas.values()}
     rows = read_ablations(ablations) if ablations.is_file() else []
     remarks = (folder / "remarks.md").read_text(encoding="utf-8")
     assert card == model_card(load_model(file), file.stat().st_size, report, rows, remarks)
@@ -244,8 +244,8 @@ def test_networks_trained_otherwise_are_named(model: Model, report: Report) -> N
 
 def test_numbers_of_another_model_are_refused(model: Model, report: Report) -> None:
     """A card must not show what other weights reached as its own, nor without networks that left something out."""
-    rows = tuple(msgspec.structs.replace(row, model="rhythm-1-old") for row in report.networks)
-    with pytest.raises(ValueError, match=r"expected vitaldb_arrdb_rr by rhythm-1-[0-9a-f]{16}, got 'rhythm-1-old'"):
+    rows = tuple(msgspec.structs.replace(row, model="rhythm-2-old") for row in report.networks)
+    with pytest.raises(ValueError, match=r"expected vitaldb_arrdb_rr by rhythm-2-[0-9a-f]{16}, got 'rhythm-2-old'"):
         model_card(model, BYTES, msgspec.structs.replace(report, networks=rows))
     with pytest.raises(ValueError, match="use --left-out"):
         model_card(model, BYTES, msgspec.structs.replace(report, networks=report.networks[1:]))

@@ -33,7 +33,7 @@ def test_the_report_is_written_as_json_and_markdown(data: Path, tmp_path: Path) 
     code, output = evaluate(data, *asked, str(files[1]))
     assert code == 0, output
     report = from_json(files[0].read_bytes())
-    assert report.model.startswith("rhythm-1-")
+    assert report.model.startswith("rhythm-2-")
     assert [(row.group, row.n, row.positives) for row in report.windows[0].rows] == [("12 leads", 4, 2), ("I", 4, 2)]
     markdown = files[1].read_text(encoding="utf-8")
     assert report.model in markdown

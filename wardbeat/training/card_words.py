@@ -30,9 +30,10 @@ CHOSEN = (
     "([decision](../docs/decisions/0006-network.md)); how far calibration may move the network on the databases that "
     "calibrate it, one after another ([decision](../docs/decisions/0005-a-patient-counts-once.md)); the correlation of "
     "RR steps as a feature on NSRDB and AFDB ([features](../docs/rr-features.md)); the mix of synthetic patients on "
-    "MIT-BIH and PTB-XL, tremor as noise because of MIT-BIH 101, and how long training is and how often features and "
-    "leads are dropped on PTB-XL, CPSC 2021, CinC 2017, AFPDB p and AFDB ([network](../docs/network.md)); the features "
-    "of conduction on PTB-XL and CPSC 2018 ([features](../docs/atrial-features.md))."
+    "MIT-BIH and PTB-XL, tremor as noise because of MIT-BIH 101, a lead's scale on CinC 2017, and how long training "
+    "is, its dropout and how often features and leads are dropped on PTB-XL, CPSC 2021, CinC 2017, AFPDB p and AFDB "
+    "([network](../docs/network.md)); the features of conduction on PTB-XL and CPSC 2018 "
+    "([features](../docs/atrial-features.md))."
 )
 ERRORS = (
     "Errors of onset and offset are of the changes that were told, so many of all; only in the delays does a missed "
