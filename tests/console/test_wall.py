@@ -156,6 +156,40 @@ def test_an_alarm_is_seen_within_a_second_and_ends(wall: Page, ward: LiveWard) -
     expect(wall.locator("#banner-calm")).to_have_text("No active alarms")
 
 
+def test_what_the_banner_names_is_whole(wall: Page, ward: LiveWard) -> None:
+    """Protects onset and age of an alarm from the edge of its box: three of usual length stand there whole, of longer
+    ones fewer, and the counts go on to say how many there are."""
+    rows = wall.locator("#banner-alarms .row:visible")
+    cut = "rows => rows.filter(row => row.scrollWidth > row.clientWidth).map(row => row.textContent)"
+    usual = (
+        ("1", Kind.ASYSTOLE, "ASYSTOLE 14.1 s"),
+        ("10", Kind.AF, "AF? HR 108"),
+        ("3", Kind.SIGNAL_POOR, "SIGNAL POOR"),
+    )
+    longer = ("2", Kind.LEADS_OFF, "LEADS OFF I, II, III, aVR, aVL, aVF, V1, V2, V3")
+    begun: list[tuple[str, Kind]] = []
+    try:
+        for bed, kind, text in usual:
+            ward.begin_alarm(bed, kind, text)
+            begun.append((bed, kind))
+        expect(rows).to_have_count(3)
+        expect(rows.last.locator(".elapsed")).to_have_text(re.compile(r"\d+ s"))
+        assert rows.evaluate_all(cut) == []
+        ward.end_alarm(*begun.pop())
+        ward.begin_alarm(*longer)
+        begun.append(longer[:2])
+        expect(wall.locator("#banner-counts")).to_have_text("1\u00a0HIGH · 1\u00a0MEDIUM · 1\u00a0INOP")
+        expect(rows).to_have_count(2)
+        expect(rows.first).to_contain_text("ASYSTOLE 14.1 s")
+        assert rows.evaluate_all(cut) == []
+        wall.set_viewport_size({"width": 1920, "height": 720})
+        expect(rows).to_have_count(3)
+        assert rows.evaluate_all(cut) == []
+    finally:
+        for bed, kind in begun:
+            ward.end_alarm(bed, kind)
+
+
 def test_nothing_flashes_faster_than_three_hertz(wall: Page, ward: LiveWard) -> None:
     """High flashes at 1.4–2.8 Hz, medium at 0.4–0.8 Hz, and nothing at all for who asked for less motion."""
     ward.begin_alarm("1", Kind.ASYSTOLE, "ASYSTOLE")

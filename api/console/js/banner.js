@@ -3,7 +3,7 @@
 import { alarmReason } from "./alarms.js";
 import { PRIORITY_WORD, RANK, STARS, ageText, bedLabel, clockText, durationText, setText } from "./words.js";
 
-/** Alarms that the banner names; the counts beside it say how many there are. */
+/** Alarms that the banner names, or fewer where they do not fit; the counts beside it say how many there are. */
 const IN_BANNER = 3;
 /** Ended alarms in the list. */
 const ENDED_SHOWN = 60;
@@ -95,6 +95,17 @@ export class AlarmBanner {
   /** @param {number} now Unix milliseconds */
   tick(now) {
     for (const { alarm, elapsed } of this.ages.values()) setText(elapsed, ageText(now - alarm.since));
+    this.#fit();
+  }
+
+  /** Hide the least urgent rather than cut off the time of all. */
+  #fit() {
+    const items = /** @type {HTMLElement[]} */ ([...this.banner.children]);
+    for (const item of items) item.hidden = false;
+    const rows = items.map((item) => /** @type {Element} */ (item.firstElementChild));
+    while (items.length > 1 && rows.some((row) => row.scrollWidth > row.clientWidth)) {
+      /** @type {HTMLElement} */ (items.pop()).hidden = true;
+    }
   }
 
   /** @param {Alarm[]} news alarms that have just begun or were confirmed, and rhythms that have just ended */
@@ -112,27 +123,24 @@ export class AlarmBanner {
     button.dataset.row = `${place}/${alarm.id}`;
     button.dataset.bed = alarm.bed;
     button.addEventListener("click", () => this.onPick(alarm.bed));
-    const add = (/** @type {string} */ name, /** @type {string} */ text) => {
+    const add = (/** @type {string} */ name, /** @type {string} */ text, /** @type {HTMLElement} */ into = button) => {
       const span = document.createElement("span");
       span.className = name;
       span.textContent = text;
-      button.append(span);
+      into.append(span);
       return span;
     };
     add("stars", STARS[alarm.priority] || PRIORITY_WORD[alarm.priority]);
     add("bed", bedLabel(alarm.bed));
     add("text", alarm.text);
     const reason = alarmReason(alarm);
-    if (reason) {
-      const words = document.createElement("span");
-      words.textContent = reason;
-      add("why", "").append(words);
-    }
+    if (reason) add("", reason, add("why", ""));
     if (alarm.ended === null) {
-      const when = add("when", `since ${clockText(alarm.since)}, `);
-      const elapsed = document.createElement("span");
-      elapsed.className = "elapsed";
-      when.append(elapsed);
+      const when = add("when", "");
+      add("said", "since ", when);
+      when.append(clockText(alarm.since));
+      add("said", ", ", when);
+      const elapsed = add("elapsed", "", when);
       this.ages.set(button.dataset.row, { alarm, elapsed });
     } else {
       add("when", `${clockText(alarm.since)}–${clockText(alarm.ended)}, ${durationText(alarm.ended - alarm.since)}`);
