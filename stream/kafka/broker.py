@@ -215,8 +215,10 @@ class KafkaServer:
         self.start()
 
     def freeze(self) -> None:
-        """Stop the node's clock (SIGSTOP): connections stay open, nothing answers."""
-        self._running().send_signal(signal.SIGSTOP)
+        """Stop the node's clock (SIGSTOP): connections stay open, and nothing answers once this returns."""
+        process = self._running()
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)  # its threads stop one after another, some after an answer more
 
     def thaw(self) -> None:
         """Let a frozen node go on."""
@@ -261,3 +263,10 @@ class KafkaServer:
 
     def _log_tail(self) -> str:
         return self.log.read_text(errors="replace")[-2000:]
+
+
+if __name__ == "__main__":
+    try:
+        print(f"Kafka's jars are in {fetch_jars()}")
+    except BrokerError as failure:
+        sys.exit(str(failure))

@@ -1,5 +1,7 @@
 """The broker that demo and tests run on: it keeps what it was given, and dies with whoever started it."""
 
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -29,15 +31,42 @@ def test_why_it_does_not_start_is_quoted(kafka_server: KafkaServer, tmp_path: Pa
         KafkaServer(tmp_path, jars=kafka_server.jars).start()
 
 
+def fetch(folder: Path, env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+    """What ``make kafka-jars`` runs, in a folder."""
+    command = [sys.executable, "-m", "stream.kafka.broker"]
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+
+
+def test_make_fetches_the_jars(kafka_server: KafkaServer) -> None:
+    """Protects ``make kafka-jars``: it once ended well and fetched nothing."""
+    run = fetch(ROOT)
+    assert (run.returncode, run.stdout) == (0, f"Kafka's jars are in {kafka_server.jars}\n"), run.stderr
+
+
 def test_missing_maven_is_named(tmp_path: Path) -> None:
     """Without Maven and without jars one is told what is missing."""
-    libs = str(tmp_path / "libs")
-    code = f"from pathlib import Path; from stream.kafka.broker import fetch_jars; fetch_jars(Path({libs!r}))"
-    run = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False
-    )
+    run = fetch(tmp_path, {"PATH": str(tmp_path)})
     assert run.returncode == 1
+    assert run.stderr.startswith("Kafka's jars are not in ")
     assert "Maven (mvn), which fetches them, is not installed" in run.stderr
+
+
+def test_frozen_is_frozen(kafka_server: KafkaServer) -> None:
+    """A frozen broker answers nothing, not even a moment later: every test of a broker that hangs stands on it."""
+    body = struct.pack(">hhih", 18, 0, 1, -1)  # ApiVersions 0, without a client's name
+    request = struct.pack(">i", len(body)) + body
+    for _ in range(50):
+        with socket.create_connection(("127.0.0.1", kafka_server.port), timeout=10) as connection:
+            connection.sendall(request)
+            assert connection.recv(4096)
+            kafka_server.freeze()
+            try:
+                connection.sendall(request)
+                connection.settimeout(0.05)
+                with pytest.raises(TimeoutError):
+                    connection.recv(4096)
+            finally:
+                kafka_server.thaw()
 
 
 def test_dies_with_its_starter(kafka_server: KafkaServer, tmp_path: Path) -> None:
