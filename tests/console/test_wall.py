@@ -45,6 +45,18 @@ def sector(bed: str) -> str:
     return f'bed-sector[data-bed="{bed}"]'
 
 
+def test_the_font_is_the_ward_s_own(wall: Page) -> None:
+    """What fits on a wall must not depend on the fonts of the computer that shows it."""
+    cdp = wall.context.new_cdp_session(wall)
+    for each in ("DOM", "CSS"):
+        cdp.send(f"{each}.enable")
+    root = cdp.send("DOM.getDocument")["root"]["nodeId"]
+    for selector in (".bar h1", "bed-sector .hr", "bed-sector .limits"):
+        node = cdp.send("DOM.querySelector", {"nodeId": root, "selector": selector})["nodeId"]
+        fonts = cdp.send("CSS.getPlatformFontsForNode", {"nodeId": node})["fonts"]
+        assert [(font["familyName"], font["isCustomFont"]) for font in fonts] == [("Arimo", True)], selector
+
+
 def test_every_bed_is_there_in_natural_order_with_its_rate(wall: Page, ward: LiveWard) -> None:
     """Bed 10 stands after 3, each with rate, limits and both leads, and nothing needs scrolling."""
     names = wall.eval_on_selector_all("bed-sector", "all => all.map(each => each.dataset.bed)")
