@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from alarms.alarm import AlarmEvent
+from alarms.alarm import AlarmEvent, Kind
 from alarms.limits import Limits
 from alarms.observation import Observation
 from alarms.rules import Rules
@@ -19,6 +19,7 @@ from models.judge import judge, quality_by_lead
 from models.rhythm_network import RhythmNetwork
 from stream.checkpoint import BedCheckpoint
 from stream.rhythm_watch import RhythmWatch
+from stream.states import RhythmState
 from stream.waves import StripSecond, WaveFeed
 from windowing.assembler import Assembler
 from windowing.spans import ANALYSIS_FS, BLOCK, EpochEnd, EpochStart, Span
@@ -99,6 +100,13 @@ class Bed:
     def active(self) -> tuple[AlarmEvent, ...]:
         """The alarms that stand now, by their latest event."""
         return self._rules.active + (self.rhythm.active if self.rhythm else ())
+
+    @property
+    def rhythm_state(self) -> RhythmState | None:
+        """What the network says now, for the screen; None without a network, or before an epoch."""
+        if self.rhythm is None or self.epoch is None:
+            return None
+        return self.rhythm.state(self.epoch, silent=any(event.kind is Kind.ASYSTOLE for event in self.active))
 
     @property
     def counts(self) -> dict[str, int]:

@@ -150,7 +150,7 @@ class Pump:
                     processed_at=now,
                     model=bed.model,
                     worker=self._worker,
-                    rhythm=bed.rhythm.state(bed.epoch) if bed.rhythm else None,
+                    rhythm=bed.rhythm_state,
                 )
             )
         strips = [(name, second) for name, step in progress.steps.items() for second in step.strips]

@@ -80,10 +80,10 @@ class RhythmWatch:
         """The epoch is over at sample ``end``."""
         return self._alarms.finish(end, sent_at, beats)
 
-    def state(self, epoch: int) -> RhythmState:
-        """How it stands now, for the screen."""
+    def state(self, epoch: int, *, silent: bool = False) -> RhythmState:
+        """How it stands now, for the screen; ``silent``, in asystole, the newest window's rhythm is none of now."""
         finding, burden = self.latest, self._alarms.burden_24h
-        judged = finding is not None and bool(finding.probabilities)
+        judged = finding is not None and bool(finding.probabilities) and not silent
         now = self._now() if judged else None
         return RhythmState(
             now=now,

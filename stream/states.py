@@ -25,7 +25,7 @@ class RhythmState(msgspec.Struct, frozen=True, kw_only=True):
     """What the network says of one bed: the rhythm now, why it may be another, and AF over the last 24 h.
 
     Attributes:
-        now: ``sinus``, ``af``, ``flutter``, ``other`` or ``noise``; None where nothing is judged.
+        now: ``sinus``, ``af``, ``flutter``, ``other`` or ``noise``; None where nothing is judged, and in asystole.
         provisional: ``now`` is not confirmed yet.
         probabilities: class → calibrated probability in the newest window; empty where it was not judged.
         prediction_set: rhythms that cannot be ruled out in the newest window.

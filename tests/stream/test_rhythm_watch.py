@@ -151,14 +151,26 @@ def test_nothing_is_made_up_before_the_first_window_and_after_a_new_patient(netw
     states: list[RhythmState] = []
     for chunk in [*chunks, msgspec.structs.replace(chunks[0], epoch=100_000, sent_at=100_200.0)]:
         bed.push(chunk)
-        assert bed.rhythm is not None
-        assert bed.epoch is not None
-        states.append(bed.rhythm.state(bed.epoch))
+        assert bed.rhythm_state is not None
+        states.append(bed.rhythm_state)
     assert [state.now for state in states[:45]] == [None] * 45
     assert "sinus" in {state.now for state in states}
     assert states[-1].now is None
     assert states[-1].burden is None
     assert set(states[-1].evidence) <= {-1.0}
+
+
+def test_in_asystole_no_rhythm_is_shown(network: RhythmNetwork) -> None:
+    """Protects the nurse from "Sinus" beside ASYSTOLE: the newest window still holds the beats before it."""
+    bed = Bed("b", BedConfig(waves=False, network=network))
+    shown: dict[bool, set[str | None]] = {False: set(), True: set()}
+    for chunk in SyntheticPatient("sinus 20s, asystole 8s, sinus 14s", 2).recording("r").chunks("b"):
+        bed.push(chunk)
+        if bed.end >= 15 * 500:
+            assert bed.rhythm_state is not None
+            shown[any(event.kind is Kind.ASYSTOLE for event in bed.active)].add(bed.rhythm_state.now)
+    assert shown[True] == {None}
+    assert "sinus" in shown[False]
 
 
 def test_a_bed_without_signal_has_no_rhythm(network: RhythmNetwork) -> None:
