@@ -1,7 +1,8 @@
 """The burden's reading of the evidence: episodes with onset and offset, and how much of the time was spent in AF.
 
 It may lag, so it reads only what no later window can change, smoothed with as much future as past. It has no shortest
-episode. The alarm's reading of the same evidence is in ``alarms.rhythm_alarms``.
+episode: one that drowns in the smoothing counts if it was alarmed. The alarm's reading of the same evidence is in
+``alarms.rhythm_alarms``.
 """
 
 from dataclasses import dataclass
@@ -162,6 +163,20 @@ class EpisodeLog(msgspec.Struct, array_like=True):
         if self.kind is not None:
             self._end((self.silent_from if self.silent_from >= 0 else self.done) * BIN, config)
 
+    def include(self, told: Episode, evidence: Evidence, config: EpisodeConfig) -> None:
+        """Count an episode that was alarmed and ended, all of it decided, unless this reading has one there."""
+        assert told.offset is not None
+        known = self.episodes(config, self.onset)
+        if told.offset <= told.onset or any(not _apart(each, told) for each in known):
+            return
+        self.ended.insert(sum(each.onset < told.onset for each in self.ended), told)
+        del self.ended[: -config.episodes_kept]
+        self.floor = max(self.floor, told.offset)
+        if told.kind is Kind.AF:
+            length = told.offset - told.onset
+            judged = evidence.mean(Kind.AF, told.onset // BIN, -(-told.offset // BIN))[1] * BIN
+            self._count(told.onset, af=min(judged, length), longest=length, count=1)
+
     def episodes(self, config: EpisodeConfig, end: int) -> list[Episode]:
         """What ended (the latest ``episodes_kept``) and what lasts, at sample ``end``, in order."""
         if self.kind is None:
@@ -252,6 +267,12 @@ class EpisodeLog(msgspec.Struct, array_like=True):
         hour.analysed += analysed
         hour.longest = max(hour.longest, longest)
         hour.count += count
+
+
+def _apart(one: Episode, other: Episode) -> bool:
+    """They share no sample; ``other`` has ended."""
+    assert other.offset is not None
+    return other.offset <= one.onset or (one.offset is not None and one.offset <= other.onset)
 
 
 def refine(kind: Kind, evidence: Evidence, beats: Peaks, coarse: int, begins: bool, config: EpisodeConfig) -> int:

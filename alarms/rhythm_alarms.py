@@ -42,6 +42,7 @@ class _Memory(msgspec.Struct, array_like=True):
         started: onset by which the latest alarm started, and that its id is made of.
         floor: no onset lies before this sample: the rhythm before it ended here, and no id comes twice.
         other: a prediction set other than the one shown, and the window since which it has been so.
+        told: what alarms that ended told, of which the burden's reading has yet to decide.
     """
 
     epoch: int | None = None
@@ -54,6 +55,7 @@ class _Memory(msgspec.Struct, array_like=True):
     started: int = -1
     floor: int = 0
     other: tuple[tuple[str, ...], int] = ((), -1)
+    told: list[Episode] = []
 
 
 class RhythmAlarms:
@@ -148,6 +150,7 @@ class RhythmAlarms:
             memory.log.finish(memory.evidence, beats, self.config)
         for kind in list(self._ledger.active):
             self._end(kind, end, memory.judged_to, seen=False)
+        self._include_told()
         return self._ledger.take()
 
     def snapshot(self) -> bytes:
@@ -190,6 +193,13 @@ class RhythmAlarms:
             begun = next((kind for kind in BOTH if self._begins(kind, finding)), None)
             if begun is not None and begun not in self._ledger.active:
                 self._begin(begun, finding, beats)
+        self._include_told()
+
+    def _include_told(self) -> None:
+        """What was alarmed is an episode, though it may be too short for the burden's reading to find it."""
+        memory = self._memory
+        while memory.told and (memory.told[0].offset or 0) <= memory.log.done * BIN:
+            memory.log.include(memory.told.pop(0), memory.evidence, self.config)
 
     def _level(self, kind: Kind, seconds: float) -> float | None:
         """Mean evidence of the latest ``seconds``; None where too little of them is judged."""
@@ -317,6 +327,8 @@ class RhythmAlarms:
         offset = max(last.onset, min(offset, at))
         text = f"{NAMES[kind]}{'' if memory.confirmed else '?'} {_duration(offset - last.onset)}"
         self._ledger.end(kind, at, text if seen else f"{text} (end not seen)", last.value, offset=offset)
+        long = offset - last.onset >= self.config.confirm_s * ANALYSIS_FS
+        memory.told.append(Episode(kind, last.onset, offset, long))
         memory.floor = max(memory.floor, offset, memory.started + 1)
         memory.confirmed = False
 

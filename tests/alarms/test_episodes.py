@@ -40,6 +40,18 @@ def test_short_episodes_count_for_the_burden() -> None:
     assert alarms.burden_24h.af_s == pytest.approx(70, abs=5)
 
 
+def test_what_was_alarmed_is_an_episode() -> None:
+    """Nobody understands an alarm of AF beside a burden of nothing: eleven seconds at .85 drown in the smoothing."""
+    alarms = RhythmAlarms(BED)
+    af, beats = rhythm((100, 111), (200, 290)), beats_of(400, rhythm((100, 111), (200, 290)))
+    events = play(alarms, stream(400, lambda second: 0.85 * af(second)), beats)
+    end = next(event for event in events if event.offset is not None)
+    assert (alarms.episodes[0].onset, alarms.episodes[0].offset) == (end.onset, end.offset)
+    assert [each.confirmed for each in alarms.episodes] == [False, True]
+    assert alarms.burden_24h.count == 2
+    assert alarms.burden_24h.af_s == pytest.approx(101, abs=3)
+
+
 def test_evidence_that_hovers_at_the_threshold_is_one_episode() -> None:
     """Twenty episodes of a minute are another diagnosis than one of twenty."""
     alarms = RhythmAlarms(BED)

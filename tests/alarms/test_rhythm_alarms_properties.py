@@ -6,7 +6,7 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from alarms.alarm import AlarmEvent, Kind, Phase, State
@@ -171,6 +171,17 @@ def test_episodes_and_burden_agree(windows: list[Finding]) -> None:
     assert burden.longest_s == max(lengths, default=0) / FS
     assert 0 <= burden.af_s <= burden.analysed_s <= (windows[-1].end + BIN if windows else 0) / FS
     assert burden.af_s <= sum(lengths) / FS + 1
+
+
+@PROPERTY
+@given(findings())
+@example(list(stream(100, lambda second: 0.85 * (40 <= second < 51))))
+def test_whatever_was_alarmed_is_in_an_episode(windows: list[Finding]) -> None:
+    """The history and the burden of a bed tell of the same AF."""
+    alarms, events = run(windows)
+    for event in events:
+        if event.offset is not None and event.offset > event.onset:
+            assert any(each.onset < event.offset and (each.offset or 0) > event.onset for each in alarms.episodes)
 
 
 @PROPERTY
