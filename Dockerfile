@@ -3,7 +3,7 @@ FROM python:3.11-slim-bookworm AS base
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 NUMBA_CACHE_DIR=/opt/wardbeat/numba
 WORKDIR /opt/wardbeat/src
 RUN useradd --system --uid 10001 --home-dir /opt/wardbeat wardbeat && mkdir -p /opt/wardbeat/data /opt/wardbeat/numba
-COPY pyproject.toml constraints.txt README.md ./
+COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY ecg ecg
 COPY windowing windowing
 COPY models models

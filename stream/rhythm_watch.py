@@ -80,7 +80,7 @@ class RhythmWatch:
         """The epoch is over at sample ``end``."""
         return self._alarms.finish(end, sent_at, beats)
 
-    def state(self, epoch: int, *, silent: bool = False) -> RhythmState:
+    def state(self, epoch: int, *, silent: bool) -> RhythmState:
         """How it stands now, for the screen; ``silent``, in asystole, the newest window's rhythm is none of now."""
         finding, burden = self.latest, self._alarms.burden_24h
         judged = finding is not None and bool(finding.probabilities) and not silent
