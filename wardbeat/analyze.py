@@ -3,8 +3,6 @@
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +17,7 @@ from alarms.rhythm_alarms import NAMES
 from ecg.readers import RecordError, find_beats, find_records, read_beats, read_recording
 from stream.bed import BedConfig
 from stream.offline import Analysis, analyze_beats, analyze_recording
-from wardbeat.processes import end_with_parent
+from wardbeat.processes import helpers
 from windowing.spans import ANALYSIS_FS
 
 SHOWN_LEADS = 3  # by name; of more their number
@@ -79,10 +77,7 @@ def analyze_files(
     failed = 0
     table, alarms = _table(COLUMNS), _table(ALARM_COLUMNS)
     work = partial(analyze_file, config=config, beats=beats, fs=fs)
-    pool: Executor | nullcontext[None] = (
-        ProcessPoolExecutor(jobs, initializer=end_with_parent) if jobs > 1 else nullcontext()
-    )
-    with pool as executor, Progress(console=console, transient=True) as progress:
+    with helpers(jobs) as executor, Progress(console=console, transient=True) as progress:
         results = executor.map(work, records) if executor is not None else map(work, records)
         for path, result in zip(progress.track(records, description="analysing"), results, strict=False):
             if isinstance(result, str):

@@ -2,19 +2,53 @@
 
 import os
 import threading
-from multiprocessing import connection, parent_process
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import connection, get_context, parent_process
 
 ABANDONED = 1  # exit code; nobody is there to read it
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # helpers share the cores; no kernel of numba is parallel
 
 
-def end_with_parent() -> None:
-    """Initialiser of a pool's process: it ends when the process that began it does, even by a kill.
+@contextmanager
+def helpers(jobs: int, prepare: Callable[..., None] | None = None, *given: object) -> Iterator[Executor | None]:
+    """``jobs`` processes, or None where the command itself does the one job.
 
-    Otherwise it would wait for work for ever: the pipe it listens on is also held by its siblings.
+    They start afresh: a fork could inherit a lock that some thread of the command holds, and wait for it for ever.
+
+    Args:
+        jobs: how many.
+        prepare: called once in each process, or here where there is one job, with ``given``.
+
+    Raises:
+        ChildProcessError: a process died in the middle of its work.
     """
+    if jobs == 1:
+        if prepare is not None:
+            prepare(*given)
+        yield None
+        return
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (prepare, given))
+    try:
+        yield pool
+    except BrokenProcessPool as error:
+        raise ChildProcessError(
+            f"one of {jobs} helping processes died at its work; if memory ran out, fewer jobs need less"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin(prepare: Callable[..., None] | None, given: tuple[object, ...]) -> None:
+    # Abandoned, it would wait for work for ever: the pipe it listens on is also held by its siblings.
     parent = parent_process()
-    if parent is not None:  # the command itself does the work where there is one job
-        threading.Thread(target=_watch, args=(parent.sentinel,), name="parent", daemon=True).start()
+    assert parent is not None
+    threading.Thread(target=_watch, args=(parent.sentinel,), name="parent", daemon=True).start()
+    if prepare is not None:
+        prepare(*given)
 
 
 def _watch(sentinel: int) -> None:

@@ -1,10 +1,7 @@
 """The evaluation of one network, or of those that never saw what they judge, over whole databases."""
 
-import multiprocessing
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,7 +19,7 @@ from wardbeat.evaluation.store import Entry, stored
 from wardbeat.evaluation.summary import Draws
 from wardbeat.evaluation.synthetic import SYNTHETIC
 from wardbeat.evaluation.tables import Database
-from wardbeat.processes import end_with_parent
+from wardbeat.processes import helpers
 from wardbeat.training.records import PLANS, Record
 
 # What people did who had seen these databases; the model card says which.
@@ -95,7 +92,7 @@ def evaluate(request: Request, progress: Progress | None = None) -> Evaluated:
     """
     plan = judges(request.data, request.datasets, request.weights, request.left_out)
     databases, seconds = [], {}
-    with _pool(request.jobs) as executor:
+    with helpers(request.jobs) as executor:
         for each in plan:
             entries = _judged(each, request, executor, progress)
             seconds[each.database] = sum(entry.seconds for entry in entries)
@@ -217,15 +214,3 @@ def _how(request: Request, databases: Sequence[Database]) -> list[str]:
 def _chunk(records: int, jobs: int) -> int:
     """Short records in handfuls, long ones one by one."""
     return max(1, min(16, records // (4 * jobs)))
-
-
-@contextmanager
-def _pool(jobs: int) -> Iterator[Executor | None]:
-    """Processes that start afresh: a fork would inherit the threads of whoever shows the progress."""
-    if jobs == 1:
-        yield None
-        return
-    os.environ["OMP_NUM_THREADS"] = "1"  # the processes share the cores by themselves; no kernel of numba is parallel
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=end_with_parent) as executor:
-        yield executor

@@ -8,8 +8,6 @@ datasets lie ``minirocket.safetensors`` (the kernels, their biases set by signal
 ``.npz``, ``identity`` tells what it was drawn by.
 """
 
-import multiprocessing
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +24,7 @@ from models.classes import AF
 from models.features.minirocket_leads import fit_shared, shared_config
 from models.features.minirocket_parameters import MiniRocketParameters
 from models.inputs import PPV_PER_LEAD, RATE, SAMPLES
+from wardbeat.processes import helpers
 from wardbeat.training import drowned, patients
 from wardbeat.training.drawing import Arrays, Tools, joined, rows_of, rows_of_drowned, stack
 from wardbeat.training.identity import MINIROCKET, NOISE_BANK, drawn_by, stored
@@ -39,7 +38,6 @@ FITTED_ON = "cinc2015"  # MiniRocket's biases: two bedside leads, of which no rh
 FITTED_PATIENTS = 150  # synthetic ones beside it: twelve leads, and rhythms that bedside alarms seldom have
 SHOWN = 5  # failures of a dataset that are reported one by one
 DATASETS = (*PLANS, drowned.DATASET)
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # workers share the cores; no kernel of numba is parallel
 
 Report = Callable[[str], object]
 Job = tuple[str, Record]  # the dataset that a record's windows are for
@@ -80,18 +78,6 @@ def _draw(job: Job) -> Arrays | Failure | None:
     except Exception as error:  # counted and told: one damaged record must not cost the hours of the others
         return Failure(record.path, f"{type(error).__name__}: {error}")
     return stack(rows) if rows else None
-
-
-@contextmanager
-def _drawing(tools: Tools, workers: int) -> Iterator[Callable[[list[Job]], Iterator[Arrays | Failure | None]]]:
-    """What draws records one after another, in the order given; one worker is this process itself."""
-    if workers == 1:
-        _prepare(tools)
-        yield lambda jobs: map(_draw, jobs)
-        return
-    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
-    with multiprocessing.get_context("spawn").Pool(workers, _prepare, (tools,)) as pool:
-        yield lambda jobs: pool.imap(_draw, jobs)
 
 
 # ---- kernels and files
@@ -206,12 +192,13 @@ def build(
         report(f"{each.dataset}: is there")
     if not missing:
         return tuple(built)
-    with _drawing(Tools(data, kernels, noise), workers) as drawn:
+    with helpers(workers, _prepare, Tools(data, kernels, noise)) as executor:
         for name in missing:
             begun = time.perf_counter()
             parts: list[Arrays] = []
             failures: list[Failure] = []
-            for k, part in enumerate(drawn(jobs[name]), start=1):
+            drawn = map(_draw, jobs[name]) if executor is None else executor.map(_draw, jobs[name])
+            for k, part in enumerate(drawn, start=1):
                 if isinstance(part, Failure):
                     failures.append(part)
                 elif part is not None:
