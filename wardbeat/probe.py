@@ -14,6 +14,7 @@ import redis
 from ecg.chunk import Chunk
 from models.finding import Finding
 from stream.bed import Bed, BedConfig
+from stream.lifetime import run_until_first
 from stream.states import WorkerState
 from stream.store_keys import StoreKeys
 from wardbeat.settings import Settings
@@ -131,14 +132,7 @@ class Probe:
     async def _follow(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        tasks = [asyncio.create_task(self._alarms()), asyncio.create_task(self._findings())]
-        stop = asyncio.create_task(self._stop.wait())
-        await asyncio.wait([stop, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            task.cancel()
-        for result in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(result, Exception):
-                raise result
+        await run_until_first(self._stop.wait(), self._alarms(), self._findings())
 
     async def _alarms(self) -> None:
         stream = AlarmStream(self._url, self._token)

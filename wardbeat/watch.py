@@ -48,7 +48,9 @@ class AlarmStream:
                 query = urlencode({"since": self.since} | ({"log": self._log} if self._log else {}))
                 async with connect(f"{self._url}?{query}", additional_headers=headers) as socket:
                     while True:
-                        message = msgspec.json.decode(await asyncio.wait_for(socket.recv(), SILENT_S))
+                        async with asyncio.timeout(SILENT_S):
+                            received = await socket.recv()
+                        message = msgspec.json.decode(received)
                         if message["type"] == "alarm":
                             self.since = message["id"]
                             if message["event"]["event"] in self._seen:
@@ -101,7 +103,8 @@ async def watch(
     while deadline is None or time.monotonic() < deadline:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         try:
-            message = await asyncio.wait_for(anext(iterator), left)
+            async with asyncio.timeout(left):
+                message = await anext(iterator)
         except TimeoutError:
             break
         if message["type"] == "alarm":

@@ -10,7 +10,7 @@ import redis.asyncio as redis
 from stream.bed import BedConfig, warm_up
 from stream.embedded.log import LEASE_MS, SEQ_BITS, EmbeddedLog, Keys, LeaseLostError, position_of, read_stream
 from stream.engine import Message
-from stream.lifetime import end_tasks
+from stream.lifetime import end_tasks, run_until_first
 from stream.outflow import Outflow
 from stream.pump import Pump
 from stream.states import WorkerState
@@ -49,10 +49,9 @@ class EmbeddedEngine:
             await asyncio.to_thread(warm_up, self._config)
             while True:
                 try:
-                    if await self._log.hold_lease():
-                        log.info("worker %s owns the ward", self._worker)
-                        await self._own()
-                    await self._stand_by()
+                    await run_until_first(self._stand_by())
+                    log.info("worker %s owns the ward", self._worker)
+                    await self._own()
                 except LeaseLostError as error:
                     log.warning("%s; standing by", error)
                 except (redis.RedisError, OSError) as error:
@@ -65,17 +64,19 @@ class EmbeddedEngine:
             await self._client.aclose()
 
     async def _stand_by(self) -> None:
-        """Say that this worker is there, though it owns nothing."""
-        state = WorkerState(
-            worker=self._worker,
-            engine="embedded",
-            at=time.time() * 1000,
-            partitions=(),
-            beds=0,
-            backlog_s=0.0,
-            counters={},
-        )
-        await self._store.show(worker=state)
+        """Say that this worker is there, though it owns nothing, until it holds the lease."""
+        while not await self._log.hold_lease():
+            state = WorkerState(
+                worker=self._worker,
+                engine="embedded",
+                at=time.time() * 1000,
+                partitions=(),
+                beds=0,
+                backlog_s=0.0,
+                counters={},
+            )
+            await self._store.show(worker=state)
+            await asyncio.sleep(RETRY_S)
 
     async def _own(self) -> None:
         pump = Pump(self._worker, "embedded", self._log, Outflow(self._store), self._config)

@@ -232,10 +232,15 @@ class KafkaEngine:
 
 
 async def _within(work: Coroutine[Any, Any, object], doing: str) -> None:
+    task = asyncio.ensure_future(work)
     try:
-        await asyncio.wait_for(work, STOP_S)
+        async with asyncio.timeout(STOP_S):
+            await asyncio.wait([task])
+        task.result()
     except (TimeoutError, KafkaError, RedisError) as error:
         log.warning("%s: gave up: %r", doing, error)
+    finally:
+        await end_tasks([task])
 
 
 class _Seldom(logging.Filter):

@@ -89,7 +89,8 @@ class KafkaLog:
         """See ``Log``."""
         while True:
             try:
-                checkpoints = await asyncio.wait_for(self._read_checkpoints(partition), LOAD_S)
+                async with asyncio.timeout(LOAD_S):
+                    checkpoints = await self._read_checkpoints(partition)
                 self.waiting_since = None
                 return checkpoints
             except (KafkaError, TimeoutError) as error:

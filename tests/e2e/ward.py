@@ -25,6 +25,7 @@ from stream.engine import Source
 from stream.feed import feed
 from stream.kafka.broker import KafkaServer
 from stream.kafka.topics import ensure_topics
+from stream.lifetime import end_tasks
 from stream.wire import decode_chunk
 from wardbeat.demo import free_port
 from wardbeat.feeding import beginnings, open_source, patient_chunks
@@ -50,9 +51,7 @@ class Listener:
         task = asyncio.create_task(self._collect())
         while not self._stop.is_set() and not task.done():
             await asyncio.sleep(0.05)
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await end_tasks([task])
 
     async def _collect(self) -> None:
         async for message in self._stream.messages():

@@ -1,5 +1,6 @@
-"""The embedded engine's log: one owner at a time, and nothing that is still needed is cut off."""
+"""The embedded engine: one owner at a time, nothing that is still needed is cut off, and told to stop it stops."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import redis.asyncio as redis
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream.bed import BedConfig
+from stream.embedded import engine
 from stream.embedded.feeder import EmbeddedFeeder
 from stream.embedded.log import SEQ_BITS, EmbeddedLog, Keys, LeaseLostError, entry_of, position_of, read_stream
 from stream.embedded.server import ValkeyServer
@@ -79,3 +82,15 @@ def test_positions_grow_as_entry_ids_do(ms: int, seq: int, other_ms: int, other_
     one, other = f"{ms}-{seq}".encode(), f"{other_ms}-{other_seq}".encode()
     assert entry_of(position_of(one)).encode() == one
     assert (position_of(one) < position_of(other)) == ((ms, seq) < (other_ms, other_seq))
+
+
+async def test_told_to_stop_while_it_connects_it_stops(server: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects an orderly stop: told once while it connected, one worker in four went on working."""
+    monkeypatch.setattr(engine, "warm_up", lambda _: None)  # half a second a worker; the point is what comes after it
+    for quarter_ms in range(60):
+        worker = engine.EmbeddedEngine(server.url, PREFIX, "worker", BedConfig(waves=False))
+        working = asyncio.create_task(worker.run())
+        await asyncio.sleep(quarter_ms / 4000)
+        working.cancel()
+        _, going_on = await asyncio.wait([working], timeout=5)
+        assert not going_on, f"told to stop {quarter_ms / 4} ms after its start, it works on"

@@ -13,6 +13,7 @@ from stream.embedded.server import ValkeyServer
 from stream.kafka.broker import KafkaServer
 from stream.kafka.projector import Projector
 from stream.kafka.topics import ensure_topics
+from stream.lifetime import end_tasks
 from stream.store import StoreWriter
 from stream.store_keys import connect
 from stream.wire import ALARMS, encode_alarm
@@ -63,9 +64,7 @@ async def projecting(kafka: KafkaServer, client: redis.Redis, worker: str) -> As
     try:
         yield projector
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await end_tasks([task])
 
 
 async def entries(client: redis.Redis, count: int) -> list[tuple[bytes, bytes]]:
