@@ -77,8 +77,8 @@ def analyze_files(
     failed = 0
     table, alarms = _table(COLUMNS), _table(ALARM_COLUMNS)
     work = partial(analyze_file, config=config, beats=beats, fs=fs)
-    with helpers(jobs) as executor, Progress(console=console, transient=True) as progress:
-        results = executor.map(work, records) if executor is not None else map(work, records)
+    with helpers(jobs) as map_over, Progress(console=console, transient=True) as progress:
+        results = map_over(work, records)
         for path, result in zip(progress.track(records, description="analysing"), results, strict=False):
             if isinstance(result, str):
                 failed += 1

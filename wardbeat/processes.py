@@ -2,21 +2,32 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import connection, get_context, parent_process
+from typing import Protocol, TypeVar
 
 ABANDONED = 1  # exit code; nobody is there to read it
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # helpers share the cores; no kernel of numba is parallel
 
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Map(Protocol):
+    """As the built-in ``map``; ``chunksize`` items are handed out at a time."""
+
+    def __call__(self, work: Callable[[T], R], items: Iterable[T], /, *, chunksize: int = 1) -> Iterator[R]:
+        """The results in the order of the items."""
+
 
 @contextmanager
-def helpers(jobs: int, prepare: Callable[..., None] | None = None, *given: object) -> Iterator[Executor | None]:
-    """``jobs`` processes, or None where the command itself does the one job.
+def helpers(jobs: int, prepare: Callable[..., None] | None = None, *given: object) -> Iterator[Map]:
+    """A ``map`` over ``jobs`` processes; one job the command does itself.
 
-    They start afresh: a fork could inherit a lock that some thread of the command holds, and wait for it for ever.
+    The processes start afresh: a fork could inherit a lock that some thread of the command holds, and wait for ever.
 
     Args:
         jobs: how many.
@@ -28,18 +39,22 @@ def helpers(jobs: int, prepare: Callable[..., None] | None = None, *given: objec
     if jobs == 1:
         if prepare is not None:
             prepare(*given)
-        yield None
+        yield _map
         return
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (prepare, given))
     try:
-        yield pool
+        yield pool.map
     except BrokenProcessPool as error:
         raise ChildProcessError(
             f"one of {jobs} helping processes died at its work; if memory ran out, fewer jobs need less"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _map(work: Callable[[T], R], items: Iterable[T], /, *, chunksize: int = 1) -> Iterator[R]:  # noqa: ARG001
+    return map(work, items)  # nothing is handed out
 
 
 def _begin(prepare: Callable[..., None] | None, given: tuple[object, ...]) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.bed import BedConfig
-from stream.embedded import engine
+from stream.embedded.engine import EmbeddedEngine
 from stream.embedded.feeder import EmbeddedFeeder
 from stream.embedded.log import SEQ_BITS, EmbeddedLog, Keys, LeaseLostError, entry_of, position_of, read_stream
 from stream.embedded.server import ValkeyServer
@@ -84,13 +84,19 @@ def test_positions_grow_as_entry_ids_do(ms: int, seq: int, other_ms: int, other_
     assert (position_of(one) < position_of(other)) == ((ms, seq) < (other_ms, other_seq))
 
 
-async def test_told_to_stop_while_it_connects_it_stops(server: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_told_to_stop_while_it_connects_it_stops(server: ValkeyServer, client: redis.Redis) -> None:
     """Protects an orderly stop: told once while it connected, one worker in four went on working."""
-    monkeypatch.setattr(engine, "warm_up", lambda _: None)  # half a second a worker; the point is what comes after it
-    for quarter_ms in range(60):
-        worker = engine.EmbeddedEngine(server.url, PREFIX, "worker", BedConfig(waves=False))
-        working = asyncio.create_task(worker.run())
+    for quarter_ms in range(40):
+        before = await connections(client)
+        working = asyncio.create_task(EmbeddedEngine(server.url, PREFIX, "worker", BedConfig(waves=False)).run())
+        while await connections(client) == before:
+            assert not working.done()
         await asyncio.sleep(quarter_ms / 4000)
         working.cancel()
         _, going_on = await asyncio.wait([working], timeout=5)
-        assert not going_on, f"told to stop {quarter_ms / 4} ms after its start, it works on"
+        assert not going_on, f"told to stop {quarter_ms / 4} ms after it began to connect, it works on"
+
+
+async def connections(client: redis.Redis) -> int:
+    """How many the server has ever taken."""
+    return int((await client.info("stats"))["total_connections_received"])

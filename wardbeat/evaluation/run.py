@@ -1,7 +1,6 @@
 """The evaluation of one network, or of those that never saw what they judge, over whole databases."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from wardbeat.evaluation.store import Entry, stored
 from wardbeat.evaluation.summary import Draws
 from wardbeat.evaluation.synthetic import SYNTHETIC
 from wardbeat.evaluation.tables import Database
-from wardbeat.processes import helpers
+from wardbeat.processes import Map, helpers
 from wardbeat.training.records import PLANS, Record
 
 # What people did who had seen these databases; the model card says which.
@@ -92,16 +91,16 @@ def evaluate(request: Request, progress: Progress | None = None) -> Evaluated:
     """
     plan = judges(request.data, request.datasets, request.weights, request.left_out)
     databases, seconds = [], {}
-    with helpers(request.jobs) as executor:
+    with helpers(request.jobs) as map_over:
         for each in plan:
-            entries = _judged(each, request, executor, progress)
+            entries = _judged(each, request, map_over, progress)
             seconds[each.database] = sum(entry.seconds for entry in entries)
             if entries:
                 databases.append(Database(each.database, [entry.judged for entry in entries]))
     return Evaluated(report_of(databases, request, plan), seconds)
 
 
-def _judged(by: Judge, request: Request, executor: Executor | None, progress: Progress | None) -> list[Entry]:
+def _judged(by: Judge, request: Request, map_over: Map, progress: Progress | None) -> list[Entry]:
     """What is known already, and what has to be judged yet, in the order of the records."""
     task = Task(request.data, by.weights, request.leads, request.hop_s)
     kept = stored(request.results, by, task) if request.results else None
@@ -111,12 +110,7 @@ def _judged(by: Judge, request: Request, executor: Executor | None, progress: Pr
         return [entries[record.path] for record in by.records]
     if kept and not entries:
         kept.begin()
-    work = partial(_timed, task=task)
-    results: Iterable[Entry]
-    if executor is None:
-        results = map(work, missing)
-    else:
-        results = executor.map(work, missing, chunksize=_chunk(len(missing), request.jobs))
+    results = map_over(partial(_timed, task=task), missing, chunksize=_chunk(len(missing), request.jobs))
     for entry in progress(by.database, len(missing), results) if progress else results:
         if kept:
             kept.append(entry)

@@ -192,13 +192,12 @@ def build(
         report(f"{each.dataset}: is there")
     if not missing:
         return tuple(built)
-    with helpers(workers, _prepare, Tools(data, kernels, noise)) as executor:
+    with helpers(workers, _prepare, Tools(data, kernels, noise)) as map_over:
         for name in missing:
             begun = time.perf_counter()
             parts: list[Arrays] = []
             failures: list[Failure] = []
-            drawn = map(_draw, jobs[name]) if executor is None else executor.map(_draw, jobs[name])
-            for k, part in enumerate(drawn, start=1):
+            for k, part in enumerate(map_over(_draw, jobs[name]), start=1):
                 if isinstance(part, Failure):
                     failures.append(part)
                 elif part is not None:
